@@ -1,0 +1,46 @@
+// Bounded threads. No other code of Varve starts one.
+//
+// ThreadPool: a fixed number of named threads over a bounded queue; Stop() drains and joins.
+// ParallelFor: runs fn(0..n-1) with at most `limit` at once, in the caller and in pool threads; stops
+// handing out indices after the first error and returns it (the lowest index that failed).
+// Threads: both may be used from any thread; a task must not wait for a task of its own pool.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "varve/exec/op_context.h"
+#include "varve/result.h"
+
+namespace varve {
+
+class ThreadPool {
+ public:
+  struct Options {
+    std::string name = "varve";  // Shown by `top -H`; at most 15 letters reach the kernel.
+    uint32_t threads = 1;
+    uint32_t queue_max = 1024;  // Submit blocks while this many tasks wait.
+    bool background = false;    // Lowest priority, so that training keeps the processor.
+  };
+  explicit ThreadPool(Options options);
+  ~ThreadPool();  // Stop().
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  uint32_t threads() const;
+  // Blocks while the queue is full. After Stop: kCancelled, the task never runs.
+  Status Submit(std::function<void()> task);
+  void Stop();  // Runs what is queued, then joins. Idempotent.
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t limit,
+                   const std::function<Status(size_t index)>& fn);
+
+}  // namespace varve

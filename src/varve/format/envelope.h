@@ -1,0 +1,59 @@
+// The container of every immutable binary object: typed, versioned, checked, readable from its end.
+//
+// Layout (docs/format.md, Envelope): head magic, sections one after another, a footer with the
+// section table, CRC-32C and its own length, so that one suffix GET of a small object gets it all
+// and of a large one gets the footer. Each section has its own codec (none or zstd) and BLAKE3.
+// Decoders treat every byte as hostile: counts, lengths and decoded sizes are checked before
+// allocation (kSectionRawBytesMax, kSectionsMax, zstd ratio and window limits). Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "varve/base/bytes.h"
+#include "varve/hash/hash.h"
+#include "varve/result.h"
+
+namespace varve::format {
+
+enum class ObjectType : uint16_t {  // Append-only.
+  kCommit = 1,
+  kHistory = 2,
+  kGcList = 3,
+  kPack = 4,
+};
+
+inline constexpr uint64_t kSectionRawBytesMax = 1 * kGiB;
+inline constexpr uint32_t kSectionsMax = 64;
+inline constexpr uint16_t kFormatVersion = 1;
+
+// Four letters, as a number: Tag("TREE").
+constexpr uint32_t Tag(const char (&letters)[5]) {
+  return static_cast<uint32_t>(static_cast<unsigned char>(letters[0])) |
+         static_cast<uint32_t>(static_cast<unsigned char>(letters[1])) << 8 |
+         static_cast<uint32_t>(static_cast<unsigned char>(letters[2])) << 16 |
+         static_cast<uint32_t>(static_cast<unsigned char>(letters[3])) << 24;
+}
+
+struct Section {
+  uint32_t tag = 0;
+  Bytes raw;             // Decoded.
+  bool compress = true;  // Encoder's wish; stored plain when that is not shorter.
+};
+
+struct Envelope {
+  ObjectType type = ObjectType::kCommit;
+  // The oldest format version whose reader, writer, collector may touch the object.
+  uint16_t min_reader = 1, min_writer = 1, min_gc = 1;
+  std::vector<Section> sections;
+
+  const Section* Find(uint32_t tag) const;  // Null when absent. Unknown sections are ignored.
+};
+
+Result<Bytes> EncodeEnvelope(const Envelope& envelope);
+// Errors: kCorrupt with the offset; kUnsupported when min_reader is newer than this build.
+Result<Envelope> DecodeEnvelope(ByteView object);
+
+}  // namespace varve::format

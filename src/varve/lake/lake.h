@@ -1,0 +1,202 @@
+// The product: a lake of artifacts, each a line of versions, over one ObjectStore.
+//
+// Everything that changes is a commit to a head (lake/commit.h). A Lake owns its worker pools and
+// is shared by all that use it.
+// Threads: every method may be called from any thread at once; they block. A SaveSession or
+// OpenVersion belongs to one thread at a time.
+// Cancel: a cancelled save leaves unreferenced objects for garbage collection and no version.
+// Errors: as values; messages name the artifact, version or path concerned and the nearest existing
+// name.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "varve/base/bytes.h"
+#include "varve/exec/op_context.h"
+#include "varve/format/commit.h"
+#include "varve/format/head.h"
+#include "varve/result.h"
+#include "varve/store/object_store.h"
+
+namespace varve::lake {
+
+struct Progress {
+  uint64_t bytes_done = 0, bytes_total = 0;  // Raw bytes.
+};
+
+struct LakeOptions {
+  uint32_t cpu_threads = 0;        // Hashing and encoding; 0: all cores for blocking calls.
+  uint32_t transfers = 8;          // Requests in flight.
+  uint64_t memory_bytes = 1 * kGiB;  // Cap of one save or load beyond the caller's own data.
+  bool compress = true;
+};
+
+struct SaveOptions {
+  std::string artifact_type = "checkpoint";
+  std::optional<int64_t> step;
+  std::string message;
+  std::string metadata_json;                 // A JSON object, or empty.
+  std::map<std::string, double> metrics;
+  std::vector<std::string> parents;          // Addresses in this lake, beside the previous version.
+  std::vector<std::string> aliases;          // Moved to the new version in the same Cas.
+  std::string tree_json;                     // Typed tree of Python state.
+  bool background = false;                   // Low-priority workers.
+  uint64_t memory_bytes = 0;                 // 0: LakeOptions::memory_bytes.
+};
+
+struct SaveReport {
+  uint64_t version = 0;
+  hash::Digest commit_id;
+  uint64_t logical_bytes = 0;
+  uint64_t stored_bytes = 0;    // Added to the lake by this save, metadata included.
+  uint64_t shared_bytes = 0;    // Raw bytes not sent because they were there.
+  uint64_t objects_written = 0;
+  double staged_s = 0, durable_s = 0, committed_s = 0;  // Since the session began.
+};
+
+class LakeImpl;
+
+// One save under way. Feed tensors, then Commit(). Destroyed without Commit(): nothing is visible.
+class SaveSession {
+ public:
+  virtual ~SaveSession() = default;
+  // `data` is read in place until Commit returns (borrowed), or copied before the return (copied).
+  // Copying blocks while the memory cap is reached; the rest of the pipeline drains meanwhile.
+  enum class Hold { kBorrow, kCopy };
+  virtual Status AddTensor(const OpContext& ctx, std::string name, codec::DType dtype,
+                           std::vector<uint64_t> shape, ByteView data, Hold hold) = 0;
+  // A second name for the tensor added as `existing`: shares its chunks at no cost.
+  virtual Status AddTensorAlias(std::string name, std::string_view existing) = 0;
+  // A file of the local disk, read while it is added; cut by content.
+  virtual Status AddFile(const OpContext& ctx, std::string path, const std::string& local_path) = 0;
+  // Waits until all is durable, commits, and reports. Call at most once.
+  virtual Result<SaveReport> Commit(const OpContext& ctx) = 0;
+  virtual Progress progress() const = 0;  // From any thread.
+};
+
+// One version, resolved and read; immutable.
+class OpenVersion {
+ public:
+  virtual ~OpenVersion() = default;
+  virtual const std::string& name() const = 0;
+  virtual const format::VersionEntry& entry() const = 0;
+  virtual const format::Commit& commit() const = 0;
+  // Reads tensor `index` whole into `into` (its raw_bytes long), verified.
+  struct TensorRead {
+    size_t index = 0;
+    MutableByteView into;
+  };
+  // All or nothing as far as the caller may rely on it: on error the views hold unspecified bytes,
+  // and the error names the tensor and the chunk.
+  virtual Status ReadTensors(const OpContext& ctx, const std::vector<TensorRead>& reads,
+                             const std::function<void(Progress)>& on_progress = {}) = 0;
+  // Writes file `index` to `local_path` (parents made, replaced atomically), verified.
+  virtual Status ReadFile(const OpContext& ctx, size_t index, const std::string& local_path) = 0;
+};
+
+struct VersionInfo {
+  format::VersionEntry entry;
+  std::vector<std::string> aliases, tags;
+  std::optional<format::Tombstone> forgotten;
+};
+struct ArtifactInfo {
+  std::string name, artifact_type;
+  uint64_t versions = 0;           // Live ones.
+  uint64_t last_version = 0;
+  int64_t time_ms = 0;             // Of the newest.
+  uint64_t logical_bytes = 0;      // Of the newest.
+  std::map<std::string, uint64_t> aliases, tags;
+};
+
+struct DiffReport {
+  struct Item {
+    std::string path;
+    uint64_t raw_bytes = 0;
+    uint64_t shared_bytes = 0;     // Of chunks that both sides hold.
+  };
+  std::vector<Item> added, removed, changed, equal;  // Tensors and files together, by path.
+  uint64_t bytes_shared = 0, bytes_only_left = 0, bytes_only_right = 0;
+};
+
+struct VerifyReport {
+  uint64_t items = 0, chunks = 0, raw_bytes = 0, read_bytes = 0;
+  struct Damage {
+    std::string item;              // Tensor or file path.
+    std::string chunk;             // Hex digest.
+    std::string pack_key;
+    std::string what;
+  };
+  std::vector<Damage> damage;      // At most kDamageMax rows.
+};
+inline constexpr size_t kDamageMax = 1000;
+
+class Lake {
+ public:
+  // Makes the descriptor and collector state. kAlreadyExists when a lake is there; kInvalidArgument
+  // when the place lies inside another lake or holds other data.
+  static Status Init(const OpContext& ctx, store::ObjectStore& store);
+  // kNotFound when no lake is there; kUnsupported on a gate.
+  static Result<std::unique_ptr<Lake>> Open(const OpContext& ctx,
+                                            std::shared_ptr<store::ObjectStore> store,
+                                            LakeOptions options = {});
+  virtual ~Lake() = default;
+
+  virtual const std::string& lake_id() const = 0;
+  virtual std::string Describe() const = 0;
+
+  virtual Result<std::unique_ptr<SaveSession>> BeginSave(const OpContext& ctx, std::string name,
+                                                         SaveOptions options) = 0;
+  // Every regular file below `local_path` (or the one file), then Commit.
+  virtual Result<SaveReport> PutPath(const OpContext& ctx, std::string name,
+                                     const std::string& local_path, SaveOptions options,
+                                     const std::function<void(Progress)>& on_progress = {}) = 0;
+  // Files to `destination`, which must not exist or be an empty folder; nothing stays on error.
+  virtual Status GetPath(const OpContext& ctx, std::string_view address,
+                         const std::string& destination,
+                         const std::function<void(Progress)>& on_progress = {}) = 0;
+
+  virtual Result<std::unique_ptr<OpenVersion>> OpenAt(const OpContext& ctx,
+                                                      std::string_view address) = 0;
+
+  virtual Result<std::vector<ArtifactInfo>> ListArtifacts(const OpContext& ctx) = 0;
+  // Newest first, at most `limit`, forgotten ones included (marked).
+  virtual Result<std::vector<VersionInfo>> History(const OpContext& ctx, std::string_view name,
+                                                   size_t limit) = 0;
+  virtual Result<VersionInfo> Describe(const OpContext& ctx, std::string_view address) = 0;
+
+  virtual Status SetAlias(const OpContext& ctx, std::string_view name, std::string_view alias,
+                          std::string_view target_address) = 0;
+  virtual Status RemoveAlias(const OpContext& ctx, std::string_view name,
+                             std::string_view alias) = 0;
+  // Once written a tag never moves: kAlreadyExists.
+  virtual Status SetTag(const OpContext& ctx, std::string_view name, std::string_view tag,
+                        std::string_view target_address) = 0;
+  // kConflict while an alias or a tag names the version.
+  virtual Status Forget(const OpContext& ctx, std::string_view address, std::string reason) = 0;
+
+  virtual Result<DiffReport> Diff(const OpContext& ctx, std::string_view left,
+                                  std::string_view right) = 0;
+  virtual Result<VerifyReport> Verify(const OpContext& ctx, std::string_view address,
+                                      const std::function<void(Progress)>& on_progress = {}) = 0;
+
+  // Copies a version ("name@v3") or all live versions ("name") from `source` into this lake under
+  // the same name, keeping commit ids. Versions that are here already (by commit id) are skipped.
+  struct CopyReport {
+    uint64_t versions_copied = 0, versions_skipped = 0;
+    uint64_t bytes_sent = 0;
+  };
+  virtual Result<CopyReport> CopyFrom(const OpContext& ctx, Lake& source,
+                                      std::string_view address,
+                                      const std::function<void(Progress)>& on_progress = {}) = 0;
+
+  // Stops and joins the worker pools; saves under way fail with kCancelled. Idempotent.
+  virtual void Close() = 0;
+};
+
+}  // namespace varve::lake

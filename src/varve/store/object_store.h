@@ -1,0 +1,149 @@
+// The seam between the lake and what keeps its bytes: named objects, written whole.
+//
+// There is no plain overwrite. `PutNew` writes a name that was never used before; `Cas` moves a
+// head; only garbage collection calls `Delete`. Keys are relative to the lake's root; the store
+// adds its own prefix and an implementation never sees a key that ValidKey refuses.
+//
+// What every implementation promises (the conformance suite in store/conformance checks it):
+//  - a write is whole or absent, and once acknowledged, durable and visible to every later read and
+//    list;
+//  - Cas succeeds at most once per expected etag, across processes and machines;
+//  - no method retries by itself (store/retry does) and none blocks past its context's deadline.
+// What it does not promise: that a failed write left nothing. An error other than those documented
+// as "definitely not" may follow a write that landed.
+// Threads: every method may be called from any thread at once.
+// Cancel: a cancelled call returns kCancelled soon; a write under way may or may not have landed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "varve/base/bytes.h"
+#include "varve/base/strong.h"
+#include "varve/exec/op_context.h"
+#include "varve/result.h"
+
+namespace varve::store {
+
+using Key = StrongString<struct KeyTag>;    // "pack/7f/0abc...": 1 to kKeyBytesMax bytes.
+using Etag = StrongString<struct EtagTag>;  // Opaque; equal etags mean equal bytes, not the reverse.
+
+inline constexpr uint64_t kKeyBytesMax = 900;
+inline constexpr uint32_t kListPageMax = 1000;
+inline constexpr uint32_t kDeleteKeysMax = 1000;
+inline constexpr uint64_t kSmallObjectBytesMax = 64 * kMiB;  // Get() refuses larger bodies.
+
+// Segments of [A-Za-z0-9._%~=+@,-] joined by single slashes; no "." or ".." segment, no leading or
+// trailing slash.
+bool ValidKey(std::string_view key);
+
+struct ObjectInfo {
+  Etag etag;
+  uint64_t bytes = 0;             // Of the whole object.
+  int64_t modified_ms = 0;        // The store's clock; 0 when the reply did not say.
+  int64_t store_time_ms = 0;      // The store's clock at the reply; 0 when unknown.
+};
+
+struct GetOptions {
+  uint64_t suffix_bytes = 0;           // > 0: only the last so many bytes (all, if there are fewer).
+  std::optional<Etag> if_none_match;   // Equal: not_modified is set and the body stays empty.
+};
+struct GetReply {
+  ObjectInfo info;
+  Bytes body;
+  bool not_modified = false;
+};
+
+struct ListedObject {
+  Key key;
+  uint64_t bytes = 0;
+  Etag etag;               // Empty when the store's listing does not give it.
+  int64_t modified_ms = 0;
+};
+struct ListOptions {
+  std::string token;                   // From the page before; empty for the first page.
+  uint32_t page_max = kListPageMax;
+};
+struct ListPage {
+  std::vector<ListedObject> objects;   // In any order.
+  std::string next_token;              // Empty: this was the last page.
+};
+
+struct DeleteReply {
+  Key key;
+  Status status;  // Ok also when the key did not exist.
+};
+
+// What the store said of itself; a probe may take features away.
+struct Features {
+  bool conditional_create = false;  // Cas with no expected etag is honoured, also in races.
+  bool conditional_swap = false;    // Cas with an expected etag is honoured, also in races.
+  bool multipart = false;
+  bool server_checksums = false;    // A body that does not match its checksum is refused.
+};
+
+struct PartReply {
+  Etag etag;
+  std::string checksum;
+};
+
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+
+  virtual std::string Describe() const = 0;  // "s3://bucket/prefix"; never a secret.
+  virtual Features features() const = 0;
+
+  // kNotFound if the key does not exist.
+  virtual Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) = 0;
+
+  // The whole object or its suffix. kNotFound; kResourceExhausted above kSmallObjectBytesMax.
+  virtual Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) = 0;
+
+  // Fills `into` with the bytes from `offset` on. kNotFound; kCorrupt if the object ends before.
+  // On error the content of `into` is unspecified.
+  virtual Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
+                                      MutableByteView into) = 0;
+
+  // Writes an object under a name that was never used before. `body` must stay until the return.
+  // kAlreadyExists (definitely not written by this call, where the store can tell); any other error:
+  // it may or may not be there. Safe to repeat with the same bytes.
+  virtual Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) = 0;
+
+  // Moves `key` from the version `expected` (none: from absent) to `body`.
+  // kConflict: definitely not, another version is there. kNotFound: definitely not, `expected` was
+  // given and the key is gone. kUnknownOutcome: it may have landed, or may still; read before
+  // deciding. Other errors: definitely not applied (the request never left, or was refused).
+  virtual Result<ObjectInfo> Cas(const OpContext& ctx, const Key& key, ByteView body,
+                                 const std::optional<Etag>& expected) = 0;
+
+  // One page of the keys that start with `prefix` (may be empty). An error is an error: a page is
+  // never cut short silently.
+  virtual Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
+                                const ListOptions& options) = 0;
+
+  // Only garbage collection and multipart clean-up call this. At most kDeleteKeysMax keys.
+  virtual Result<std::vector<DeleteReply>> Delete(const OpContext& ctx,
+                                                  std::span<const Key> keys) = 0;
+
+  // Multipart upload of one new object; kUnsupported unless features().multipart.
+  virtual Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key);
+  virtual Result<PartReply> PutPart(const OpContext& ctx, const Key& key,
+                                    const std::string& upload_id, uint32_t part_number,
+                                    ByteView body);
+  virtual Result<ObjectInfo> CompleteMultipart(const OpContext& ctx, const Key& key,
+                                               const std::string& upload_id,
+                                               std::span<const PartReply> parts);
+  virtual Status AbortMultipart(const OpContext& ctx, const Key& key, const std::string& upload_id);
+};
+
+// All pages of a listing. kResourceExhausted above `keys_max`.
+Result<std::vector<ListedObject>> ListAll(const OpContext& ctx, ObjectStore& store,
+                                          std::string_view prefix, size_t keys_max = 100'000'000);
+
+}  // namespace varve::store
