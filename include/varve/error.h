@@ -21,10 +21,10 @@ namespace varve {
   X(kNotFound,           2, "not_found",          4, 404, false, "NotFoundError",      "check the name; the message gives the nearest one")      \
   X(kAlreadyExists,      3, "already_exists",     5, 409, false, "AlreadyExistsError", "choose another name, or use what is there")              \
   X(kConflict,           4, "conflict",           6, 409, false, "ConflictError",      "another writer moved first; read again and decide anew") \
-  X(kPermissionDenied,   5, "permission_denied",  7, 403, false, "PermissionError_",   "check credentials and bucket policy")                    \
+  X(kPermissionDenied,   5, "permission_denied",  7, 403, false, "AccessError",        "check credentials and bucket policy")                    \
   X(kThrottled,          6, "throttled",          8, 429, true,  "StorageError",       "the store asks for less; try again later")               \
   X(kUnavailable,        7, "unavailable",        9, 503, true,  "StorageError",       "the store did not answer; try again")                    \
-  X(kTimeout,            8, "timeout",           10, 504, true,  "TimeoutError_",      "the deadline passed; try again with a longer one")       \
+  X(kTimeout,            8, "timeout",           10, 504, true,  "TimedOutError",      "the deadline passed; try again with a longer one")       \
   X(kCancelled,          9, "cancelled",        130, 499, false, "CancelledError",     "the caller stopped it; nothing is half visible")         \
   X(kCorrupt,           10, "corrupt",           11, 500, false, "CorruptError",       "do not use these bytes; run verify and restore a copy")  \
   X(kResourceExhausted, 11, "resource_exhausted",12, 507, false, "ResourceError",      "free memory, disk or quota, then try again")             \
