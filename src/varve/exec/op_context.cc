@@ -1,0 +1,107 @@
+#include "varve/exec/op_context.h"
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+
+namespace varve {
+
+struct CancelToken::State {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool cancelled = false;
+  uint64_t next_id = 1;
+  uint64_t running_id = 0;  // Callback that runs now; 0: none.
+  std::map<uint64_t, std::function<void()>> callbacks;
+};
+
+CancelToken::CancelToken() : state_(std::make_shared<State>()) {}
+
+void CancelToken::Cancel() {
+  std::unique_lock lock(state_->mutex);
+  state_->cancelled = true;
+  state_->changed.notify_all();
+  while (!state_->callbacks.empty()) {
+    auto node = state_->callbacks.extract(state_->callbacks.begin());
+    state_->running_id = node.key();
+    lock.unlock();
+    node.mapped()();
+    lock.lock();
+    state_->running_id = 0;
+    state_->changed.notify_all();
+  }
+}
+
+bool CancelToken::cancelled() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->cancelled;
+}
+
+bool CancelToken::WaitFor(int64_t timeout_ns) const {
+  std::unique_lock lock(state_->mutex);
+  return state_->changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
+                                  [&] { return state_->cancelled; });
+}
+
+std::unique_ptr<CancelToken::Registration> CancelToken::OnCancel(
+    std::function<void()> callback) const {
+  std::unique_lock lock(state_->mutex);
+  if (state_->cancelled) {
+    lock.unlock();
+    callback();
+    return std::make_unique<Registration>(state_, 0);
+  }
+  const uint64_t id = state_->next_id++;
+  state_->callbacks.emplace(id, std::move(callback));
+  return std::make_unique<Registration>(state_, id);
+}
+
+CancelToken::Registration::Registration(std::shared_ptr<State> state, uint64_t id)
+    : state_(std::move(state)), id_(id) {}
+
+CancelToken::Registration::~Registration() {
+  if (id_ == 0) return;
+  std::unique_lock lock(state_->mutex);
+  state_->callbacks.erase(id_);
+  state_->changed.wait(lock, [&] { return state_->running_id != id_; });
+}
+
+OpContext::OpContext() : OpContext(SystemClock(), OsRandom()) {}
+
+OpContext::OpContext(Clock& clock, Random& random, CancelToken cancel)
+    : clock_(&clock), random_(&random), cancel_(std::move(cancel)) {}
+
+int64_t OpContext::LeftMs() const {
+  if (deadline_ns_ == kNoDeadline) return INT64_MAX;
+  return std::max<int64_t>(0, (deadline_ns_ - clock_->SteadyNs()) / 1'000'000);
+}
+
+OpContext OpContext::WithTimeout(int64_t timeout_ms) const {
+  constexpr int64_t kLongestMs = int64_t{1} << 40;  // Decades; keeps the sum below from wrapping.
+  OpContext child = *this;
+  const int64_t ends_ns =
+      clock_->SteadyNs() + std::clamp<int64_t>(timeout_ms, 0, kLongestMs) * 1'000'000;
+  child.deadline_ns_ = std::min(deadline_ns_, ends_ns);
+  return child;
+}
+
+Status OpContext::Check() const {
+  if (cancel_.cancelled()) return Error(ErrorCode::kCancelled, "the operation was cancelled");
+  if (deadline_ns_ != kNoDeadline && clock_->SteadyNs() >= deadline_ns_) {
+    return Error(ErrorCode::kTimeout, "the deadline passed");
+  }
+  return OkStatus();
+}
+
+Status OpContext::SleepMs(int64_t duration_ms) const {
+  VARVE_CHECK_OK(Check());
+  const int64_t sleep_ms = std::min(duration_ms, LeftMs());
+  if (clock_ == &SystemClock()) {
+    cancel_.WaitFor(sleep_ms * 1'000'000);
+  } else {
+    clock_->SleepUntil(clock_->SteadyNs() + sleep_ms * 1'000'000);
+  }
+  return Check();
+}
+
+}  // namespace varve

@@ -1,0 +1,340 @@
+#include "varve/lake/chunk_writer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "varve/plan/chunk_grid.h"
+
+namespace varve::lake {
+namespace {
+
+constexpr uint64_t kPackBytesMin = 24 * kMiB;  // Holds the largest chunk with its header and footer.
+constexpr std::chrono::milliseconds kCancelPoll{50};
+
+// Half of the memory goes to packs; a pack shrinks so that encoders and transfers each have one.
+uint64_t ChoosePackBytes(uint64_t wanted_bytes, uint64_t memory_bytes, uint32_t encoders) {
+  const uint64_t share = memory_bytes / 2 / (encoders + 1);
+  return std::clamp(share, kPackBytesMin, std::max(wanted_bytes, kPackBytesMin));
+}
+
+}  // namespace
+
+struct ChunkWriter::Job {
+  Slot* slot = nullptr;
+  ByteView raw;                 // Borrowed, or a view of `copy`.
+  codec::ElementKind kind;
+  BufferPool::Buffer copy;
+  MemoryBudget::Ticket ticket;
+  std::optional<format::ChunkRow> encoded;  // Set: `raw` is a payload, not raw bytes.
+};
+
+Result<std::unique_ptr<ChunkWriter>> ChunkWriter::Make(Core& core, const OpContext& ctx,
+                                                       Options options) {
+  if (options.memory_bytes == 0) options.memory_bytes = core.options.memory_bytes;
+  if (options.memory_bytes < kSaveMemoryBytesMin) {
+    return Error(ErrorCode::kInvalidArgument, "memory_bytes must be at least 64 MiB. memory_bytes=" +
+                                                  std::to_string(options.memory_bytes));
+  }
+  const ThreadPool& pool = options.background ? core.background_encoders : core.encoders;
+  const uint64_t pack_bytes =
+      ChoosePackBytes(core.descriptor.pack_bytes, options.memory_bytes, pool.threads());
+  const uint64_t packs_max = std::max<uint64_t>(1, options.memory_bytes / 2 / pack_bytes);
+  return std::unique_ptr<ChunkWriter>(
+      new ChunkWriter(core, ctx, std::move(options), pack_bytes, packs_max));
+}
+
+ChunkWriter::ChunkWriter(Core& core, const OpContext& ctx, Options options, uint64_t pack_bytes,
+                         uint64_t packs_max)
+    : core_(core),
+      ctx_(ctx),
+      options_(std::move(options)),
+      pack_bytes_(pack_bytes),
+      packs_max_(packs_max),
+      stage_budget_(options_.memory_bytes - packs_max * pack_bytes),
+      encoders_(options_.background ? core.background_encoders : core.encoders) {}
+
+ChunkWriter::~ChunkWriter() {
+  std::unique_lock lock(mutex_);
+  if (!error_.has_value()) error_ = Error(ErrorCode::kCancelled, "the save was given up");
+  idle_.wait(lock, [&] { return tasks_ == 0; });
+}
+
+void ChunkWriter::AddBase(const format::Commit& base) {
+  const std::lock_guard lock(mutex_);
+  for (const format::ChunkRow& row : base.chunks) {
+    const format::PackRow& pack = base.packs[row.pack];
+    base_.try_emplace(row.digest, ChunkPlace{pack.id, pack.object_bytes, row});
+  }
+}
+
+Status ChunkWriter::CheckFailed() {
+  VARVE_CHECK_OK(ctx_.Check());
+  if (core_.closing.cancelled()) return Error(ErrorCode::kCancelled, "the lake was closed");
+  const std::lock_guard lock(mutex_);
+  if (error_.has_value()) return *error_;
+  return OkStatus();
+}
+
+Result<size_t> ChunkWriter::Submit(Job job) {
+  VARVE_CHECK_OK(CheckFailed());
+  slots_.push_back(std::make_unique<Slot>());
+  job.slot = slots_.back().get();
+  {
+    const std::lock_guard lock(mutex_);
+    ++tasks_;
+  }
+  auto shared = std::make_shared<Job>(std::move(job));  // std::function wants a copyable task.
+  const Status submitted = encoders_.Submit([this, shared] { Run(*shared); });
+  if (!submitted.ok()) {
+    TaskDone();
+    return submitted.error();
+  }
+  return slots_.size() - 1;
+}
+
+Result<size_t> ChunkWriter::AddBorrowed(ByteView raw, codec::ElementKind kind) {
+  Job job;
+  job.raw = raw;
+  job.kind = kind;
+  return Submit(std::move(job));
+}
+
+Result<size_t> ChunkWriter::AddCopied(ByteView raw, codec::ElementKind kind) {
+  Job job;
+  VARVE_TRY(job.ticket, stage_budget_.Acquire(ctx_, raw.size()));
+  job.copy = core_.buffers.Take(raw.size());
+  std::memcpy(job.copy.data(), raw.data(), raw.size());
+  job.raw = job.copy.view();
+  job.kind = kind;
+  return Submit(std::move(job));
+}
+
+Result<size_t> ChunkWriter::AddEncoded(const format::ChunkRow& row, ByteView payload) {
+  Job job;
+  VARVE_TRY(job.ticket, stage_budget_.Acquire(ctx_, payload.size()));
+  job.copy = core_.buffers.Take(payload.size());
+  std::memcpy(job.copy.data(), payload.data(), payload.size());
+  job.raw = job.copy.view();
+  job.encoded = row;
+  return Submit(std::move(job));
+}
+
+Result<std::optional<size_t>> ChunkWriter::AddKnown(const hash::Digest& digest) {
+  uint64_t raw_bytes = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto base = base_.find(digest);
+    if (base == base_.end() && !claimed_.contains(digest)) return std::optional<size_t>();
+    if (base != base_.end()) raw_bytes = base->second.row.raw_bytes;
+  }
+  VARVE_TRY(const bool held, Claim(digest, raw_bytes));
+  if (!held) {
+    const std::lock_guard lock(mutex_);
+    claimed_.erase(digest);
+    return std::optional<size_t>();
+  }
+  slots_.push_back(std::make_unique<Slot>(Slot{digest}));
+  return std::optional<size_t>(slots_.size() - 1);
+}
+
+void ChunkWriter::Run(Job& job) {
+  Status status = CheckFailed();
+  if (status.ok()) status = Write(job);
+  if (!status.ok()) Fail(std::move(status).error());
+  job.copy.Reset();
+  job.ticket.Release();
+  TaskDone();
+}
+
+Status ChunkWriter::Write(Job& job) {
+  const uint64_t raw_bytes = job.encoded.has_value() ? job.encoded->raw_bytes : job.raw.size();
+  job.slot->digest = job.encoded.has_value() ? job.encoded->digest : hash::Blake3Of(job.raw);
+  VARVE_TRY(const bool held, Claim(job.slot->digest, raw_bytes));
+  if (held) {
+    shared_bytes_ += raw_bytes;
+    bytes_done_ += raw_bytes;
+    return OkStatus();
+  }
+  const uint64_t payload_bytes_max =
+      job.encoded.has_value() ? job.raw.size() : codec::PayloadBytesMax(raw_bytes);
+  VARVE_TRY(std::unique_ptr<OpenPack> pack, TakePack(payload_bytes_max));
+  const MutableByteView header =
+      pack->buffer.view().subspan(pack->used_bytes, format::kPackFrameHeaderBytes);
+  const uint64_t payload_offset = pack->used_bytes + format::kPackFrameHeaderBytes;
+  const MutableByteView room = pack->buffer.view().subspan(payload_offset, payload_bytes_max);
+  format::PackEntry entry;
+  entry.digest = job.slot->digest;
+  entry.offset = payload_offset;
+  entry.raw_bytes = static_cast<uint32_t>(raw_bytes);
+  if (job.encoded.has_value()) {
+    std::memcpy(room.data(), job.raw.data(), job.raw.size());
+    entry.payload_bytes = static_cast<uint32_t>(job.raw.size());
+    entry.codec = job.encoded->codec;
+  } else {
+    const codec::Effort effort =
+        options_.compress ? codec::Effort::kDefault : codec::Effort::kNone;
+    const codec::Encoded encoded = codec::EncodeChunk(job.raw, job.kind, effort, room);
+    entry.payload_bytes = static_cast<uint32_t>(encoded.payload_bytes);
+    entry.codec = encoded.codec;
+  }
+  format::WritePackFrameHeader(entry, header);
+  pack->used_bytes = payload_offset + entry.payload_bytes;
+  pack->entries.push_back(entry);
+  bytes_done_ += raw_bytes;
+  PutBack(std::move(pack));
+  return OkStatus();
+}
+
+Result<bool> ChunkWriter::Claim(const hash::Digest& digest, uint64_t raw_bytes) {
+  std::optional<ChunkPlace> base;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!claimed_.try_emplace(digest, true).second) return true;
+    if (const auto found = base_.find(digest); found != base_.end()) base = found->second;
+  }
+  if (!base.has_value() || base->row.raw_bytes != raw_bytes) return false;
+  VARVE_TRY(const bool exists, PackExists(base->pack));
+  if (!exists) return false;
+  const std::lock_guard lock(mutex_);
+  places_.emplace(digest, *base);
+  return true;
+}
+
+Result<bool> ChunkWriter::PackExists(const format::ObjectId& id) {
+  {
+    const std::lock_guard lock(core_.seen_packs_mutex);
+    if (core_.seen_packs.contains(id)) return true;
+  }
+  const auto info = core_.store->Head(ctx_, store::Key(format::PackKey(id)));
+  if (!info.ok()) {
+    if (info.error().code() == ErrorCode::kNotFound) return false;
+    return info.error();
+  }
+  const std::lock_guard lock(core_.seen_packs_mutex);
+  core_.seen_packs.insert(id);
+  return true;
+}
+
+Result<std::unique_ptr<ChunkWriter::OpenPack>> ChunkWriter::TakePack(uint64_t payload_bytes_max) {
+  const uint64_t needed_bytes = format::kPackFrameHeaderBytes + payload_bytes_max;
+  for (;;) {
+    VARVE_CHECK_OK(CheckFailed());
+    std::unique_ptr<OpenPack> pack;
+    {
+      std::unique_lock lock(mutex_);
+      if (!open_packs_.empty()) {
+        pack = std::move(open_packs_.back());
+        open_packs_.pop_back();
+      } else if (packs_ < packs_max_) {
+        ++packs_;
+      } else {
+        // Bounded, so that a cancel is noticed.
+        pack_ready_.wait_for(lock, kCancelPoll);
+        continue;
+      }
+    }
+    if (pack == nullptr) {
+      pack = std::make_unique<OpenPack>();
+      pack->buffer = core_.buffers.Take(pack_bytes_);
+      format::WritePackHeader(pack->buffer.view().first(format::kPackHeaderBytes));
+      pack->used_bytes = format::kPackHeaderBytes;
+      return pack;
+    }
+    const uint64_t footer_bytes = format::PackFooterBytesMax(pack->entries.size() + 1);
+    if (pack->used_bytes + needed_bytes + footer_bytes <= pack->buffer.bytes()) return pack;
+    VARVE_CHECK_OK(Seal(std::move(pack)));
+  }
+}
+
+void ChunkWriter::PutBack(std::unique_ptr<OpenPack> pack) {
+  const std::lock_guard lock(mutex_);
+  open_packs_.push_back(std::move(pack));
+  pack_ready_.notify_one();
+}
+
+void ChunkWriter::DropPack(OpenPack& pack) {
+  pack.buffer.Reset();
+  const std::lock_guard lock(mutex_);
+  --packs_;
+  pack_ready_.notify_one();
+}
+
+Status ChunkWriter::Seal(std::unique_ptr<OpenPack> pack) {
+  const Bytes footer = format::EncodePackFooter(pack->entries);
+  std::memcpy(pack->buffer.data() + pack->used_bytes, footer.data(), footer.size());
+  pack->used_bytes += footer.size();
+  {
+    const std::lock_guard lock(mutex_);
+    ++tasks_;
+  }
+  const std::shared_ptr<OpenPack> shared = std::move(pack);
+  const Status submitted = core_.transfers.Submit([this, shared] {
+    Upload(*shared);
+    DropPack(*shared);
+    TaskDone();
+  });
+  if (!submitted.ok()) TaskDone();
+  return submitted;
+}
+
+void ChunkWriter::Upload(OpenPack& pack) {
+  if (auto status = CheckFailed(); !status.ok()) return Fail(std::move(status).error());
+  auto id = core_.ids.Next(ctx_, options_.target);
+  if (!id.ok()) return Fail(std::move(id).error());
+  const store::Key key(format::PackKey(*id));
+  auto put = core_.store->PutNew(ctx_, key, pack.buffer.view().first(pack.used_bytes));
+  if (!put.ok()) return Fail(std::move(put).error());
+  stored_bytes_ += pack.used_bytes;
+  ++packs_written_;
+  {
+    const std::lock_guard lock(core_.seen_packs_mutex);
+    core_.seen_packs.insert(*id);
+  }
+  const std::lock_guard lock(mutex_);
+  for (const format::PackEntry& entry : pack.entries) {
+    ChunkPlace place;
+    place.pack = *id;
+    place.pack_object_bytes = pack.used_bytes;
+    place.row.digest = entry.digest;
+    place.row.offset = entry.offset;
+    place.row.payload_bytes = entry.payload_bytes;
+    place.row.raw_bytes = entry.raw_bytes;
+    place.row.codec = entry.codec;
+    places_.insert_or_assign(entry.digest, place);
+  }
+}
+
+void ChunkWriter::Fail(Error error) {
+  const std::lock_guard lock(mutex_);
+  if (!error_.has_value()) error_ = std::move(error);
+  pack_ready_.notify_all();
+}
+
+void ChunkWriter::TaskDone() {
+  const std::lock_guard lock(mutex_);
+  if (--tasks_ == 0) idle_.notify_all();
+}
+
+Status ChunkWriter::Finish() {
+  const auto wait = [&] {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [&] { return tasks_ == 0; });
+  };
+  wait();
+  VARVE_CHECK_OK(CheckFailed());
+  std::vector<std::unique_ptr<OpenPack>> left;
+  {
+    const std::lock_guard lock(mutex_);
+    left.swap(open_packs_);
+  }
+  Status sealed;
+  for (std::unique_ptr<OpenPack>& pack : left) {
+    if (sealed.ok() && !pack->entries.empty()) sealed = Seal(std::move(pack));
+  }
+  wait();
+  VARVE_CHECK_OK(std::move(sealed));
+  return CheckFailed();
+}
+
+}  // namespace varve::lake

@@ -1,0 +1,124 @@
+// From one lake to another: the logical half of a commit unchanged, so its id stays; the chunks as
+// they are stored, checked on the way.
+#include <algorithm>
+
+#include "varve/format/names.h"
+#include "varve/lake/internal.h"
+
+namespace varve::lake {
+namespace {
+
+// Brings one version over. Returns the bytes that were sent.
+Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
+                         const std::string& name, const format::VersionEntry& entry) {
+  VARVE_TRY(const uint64_t base_epoch, destination.guard.Base(ctx));
+  VARVE_TRY(const ReadCommitReply read, ReadCommit(ctx, source, entry));
+  const format::Commit& commit = read.decoded.commit;
+  VARVE_TRY(auto writer, ChunkWriter::Make(destination, ctx, {.target = name}));
+  auto previous = destination.heads.Read(ctx, name);
+  if (previous.ok() && previous->head.last_version() > 0) {
+    auto latest = LatestLive(ctx, destination, previous->head);
+    if (latest.ok()) {
+      VARVE_TRY(const ReadCommitReply base, ReadCommit(ctx, destination, *latest));
+      writer->AddBase(base.decoded.commit);
+    }
+  }
+  std::vector<std::string> items(commit.chunks.size());
+  for (const format::TensorRow& row : commit.tensors) {
+    for (const uint32_t chunk : row.chunks) items[chunk] = row.name;
+  }
+  for (const format::FileRow& row : commit.files) {
+    for (const uint32_t chunk : row.chunks) items[chunk] = row.path;
+  }
+  for (size_t i = 0; i < commit.chunks.size(); ++i) {
+    const format::ChunkRow& row = commit.chunks[i];
+    VARVE_TRY(const std::optional<size_t> known, writer->AddKnown(row.digest));
+    if (known.has_value()) continue;
+    const std::string pack_key = format::PackKey(commit.packs[row.pack].id);
+    const BufferPool::Buffer payload = source.buffers.Take(row.payload_bytes);
+    VARVE_TRY(const auto got,
+              source.store->GetRange(ctx, store::Key(pack_key), row.offset, payload.view()));
+    static_cast<void>(got);
+    const BufferPool::Buffer raw = source.buffers.Take(row.raw_bytes);
+    const Status decoded = codec::DecodeChunk(row.codec, payload.view(), raw.view());
+    if (!decoded.ok() || hash::Blake3Of(raw.view()) != row.digest) {
+      return std::move(Error(ErrorCode::kCorrupt, "'" + items[i] + "' is damaged in the source: chunk " +
+                                                      row.digest.Hex())
+                           .At("copy chunk", pack_key));
+    }
+    VARVE_TRY(const size_t slot, writer->AddEncoded(row, payload.view()));
+    static_cast<void>(slot);
+  }
+  VARVE_CHECK_OK(writer->Finish());
+  format::Commit moved = commit;
+  moved.chunks.clear();
+  moved.packs.clear();
+  CommitBuilder builder(*writer);
+  for (const format::ChunkRow& row : commit.chunks) builder.Ordinal(row.digest);  // Same ordinals.
+  builder.MoveTo(moved);
+  VARVE_TRY(const format::EncodedCommit encoded,
+            format::EncodeCommit(moved, &read.decoded.logical));
+  if (encoded.commit_id != entry.commit_id) {
+    return Error(ErrorCode::kInternal, "copying changed the commit id of '" + name + "'");
+  }
+  const uint64_t sent_bytes = writer->stored_bytes() + encoded.object.size();
+  VARVE_TRY(const uint64_t version,
+            Publish(ctx, destination,
+                    {.name = name,
+                     .artifact_type = moved.header.artifact_type,
+                     .commit = &moved,
+                     .encoded = &encoded,
+                     .base_epoch = base_epoch,
+                     .stored_bytes = sent_bytes,
+                     .aliases = {}}));
+  static_cast<void>(version);
+  return sent_bytes;
+}
+
+}  // namespace
+
+Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_ptr<Core>& source,
+                                      const std::shared_ptr<Core>& destination,
+                                      std::string_view address,
+                                      const std::function<void(Progress)>& on_progress) {
+  VARVE_CHECK_OK(destination->CheckWritable());
+  VARVE_TRY(const format::Address parsed, format::ParseAddress(address));
+  std::vector<format::VersionEntry> wanted;  // Oldest first.
+  if (address.find('@') != std::string_view::npos) {
+    VARVE_TRY(const Resolved at, Resolve(ctx, *source, address));
+    wanted.push_back(at.entry);
+  } else {
+    VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, *source, parsed.name));
+    VARVE_TRY(wanted, source->heads.Newest(ctx, snapshot.head, SIZE_MAX));
+    std::erase_if(wanted, [&](const auto& entry) { return snapshot.head.forgotten.contains(entry.version); });
+    std::reverse(wanted.begin(), wanted.end());
+  }
+  std::vector<format::VersionEntry> present;
+  auto there = destination->heads.Read(ctx, parsed.name);
+  if (there.ok()) {
+    VARVE_TRY(present, destination->heads.Newest(ctx, there->head, SIZE_MAX));
+    std::erase_if(present, [&](const auto& entry) { return there->head.forgotten.contains(entry.version); });
+  } else if (there.error().code() != ErrorCode::kNotFound) {
+    return std::move(there).error();
+  }
+  Lake::CopyReport report;
+  Progress progress;
+  for (const format::VersionEntry& entry : wanted) progress.bytes_total += entry.logical_bytes;
+  for (const format::VersionEntry& entry : wanted) {
+    const bool held = std::any_of(present.begin(), present.end(), [&](const auto& each) {
+      return each.commit_id == entry.commit_id;
+    });
+    if (held) {
+      ++report.versions_skipped;
+    } else {
+      VARVE_TRY(const uint64_t sent, CopyOne(ctx, *source, *destination, parsed.name, entry));
+      report.bytes_sent += sent;
+      ++report.versions_copied;
+    }
+    progress.bytes_done += entry.logical_bytes;
+    if (on_progress) on_progress(progress);
+  }
+  return report;
+}
+
+}  // namespace varve::lake

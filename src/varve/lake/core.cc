@@ -1,0 +1,144 @@
+#include "varve/lake/core.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "varve/format/names.h"
+#include "varve/plan/nearest.h"
+
+namespace varve::lake {
+namespace {
+
+constexpr uint64_t kIdleBufferBytesMax = 1 * kGiB;
+constexpr uint32_t kTransfersMax = 256;
+
+uint32_t Cores() { return std::max(1U, std::thread::hardware_concurrency()); }
+
+Error NoSuchArtifact(const OpContext& ctx, Core& core, std::string_view name) {
+  std::vector<std::string> names;
+  auto listed = store::ListAll(ctx, *core.store, format::kHeadPrefix, 100'000);
+  if (listed.ok()) {
+    for (const store::ListedObject& object : *listed) {
+      auto known = format::NameFromHeadKey(object.key.str());
+      if (known.ok()) names.push_back(std::move(known).value());
+    }
+  }
+  std::string message =
+      "no artifact '" + std::string(name) + "' in lake " + core.store->Describe();
+  const std::string nearest = plan::Nearest(name, names);
+  if (!nearest.empty()) message += "; the nearest name is '" + nearest + "'";
+  return Error(ErrorCode::kNotFound, message);
+}
+
+Error NoSuchLabel(const format::Head& head, const std::string& label) {
+  std::vector<std::string> labels{"latest"};
+  for (const auto& [alias, version] : head.aliases) labels.push_back(alias);
+  for (const auto& [tag, version] : head.tags) labels.push_back(tag);
+  std::string message = "no alias or tag '" + label + "' in '" + head.name + "'";
+  const std::string nearest = plan::Nearest(label, labels);
+  if (!nearest.empty()) message += "; the nearest is '" + nearest + "'";
+  return Error(ErrorCode::kNotFound, message);
+}
+
+}  // namespace
+
+Core::Core(std::shared_ptr<store::ObjectStore> object_store, LakeOptions lake_options,
+           format::Descriptor lake_descriptor, format::Gate lake_gate)
+    : store(std::move(object_store)),
+      options(lake_options),
+      descriptor(std::move(lake_descriptor)),
+      gate(lake_gate),
+      buffers(std::min(kIdleBufferBytesMax, lake_options.memory_bytes)),
+      ids(*store),
+      guard(*store),
+      heads(*store, guard, ids),
+      encoders({.name = "varve-encode",
+                .threads = options.cpu_threads != 0 ? options.cpu_threads : Cores(),
+                .queue_max = 1024,
+                .background = false}),
+      background_encoders(
+          {.name = "varve-encode-bg",
+           .threads = options.cpu_threads != 0 ? options.cpu_threads : std::max(1U, Cores() / 8),
+           .queue_max = 1024,
+           .background = true}),
+      transfers({.name = "varve-transfer",
+                 .threads = std::clamp(options.transfers, 1U, kTransfersMax),
+                 .queue_max = 1024,
+                 .background = false}) {}
+
+Status Core::CheckWritable() const {
+  if (gate == format::Gate::kReadWrite) return OkStatus();
+  return Error(ErrorCode::kUnsupported,
+               "lake " + store->Describe() +
+                   " has a feature this release cannot write; it is read-only here, upgrade varve");
+}
+
+Result<HeadSnapshot> ResolveHead(const OpContext& ctx, Core& core, std::string_view name) {
+  VARVE_CHECK_OK(format::CheckArtifactName(name));
+  auto snapshot = core.heads.Read(ctx, name);
+  if (!snapshot.ok()) {
+    if (snapshot.error().code() == ErrorCode::kNotFound) return NoSuchArtifact(ctx, core, name);
+    return snapshot;
+  }
+  if (snapshot->head.state == format::HeadState::kDeleted) return NoSuchArtifact(ctx, core, name);
+  return snapshot;
+}
+
+Result<format::VersionEntry> LatestLive(const OpContext& ctx, Core& core,
+                                        const format::Head& head) {
+  for (uint64_t version = head.last_version(); version > 0; --version) {
+    if (!head.forgotten.contains(version)) return core.heads.Find(ctx, head, version);
+  }
+  return Error(ErrorCode::kNotFound, "'" + head.name + "' has no version yet");
+}
+
+Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view address) {
+  VARVE_TRY(const format::Address parsed, format::ParseAddress(address));
+  Resolved resolved;
+  VARVE_TRY(resolved.snapshot, ResolveHead(ctx, core, parsed.name));
+  const format::Head& head = resolved.snapshot.head;
+  uint64_t version = 0;
+  if (parsed.version.has_value()) {
+    version = *parsed.version;
+  } else if (parsed.label.empty()) {
+    VARVE_TRY(resolved.entry, LatestLive(ctx, core, head));
+    return resolved;
+  } else if (const auto alias = head.aliases.find(parsed.label); alias != head.aliases.end()) {
+    version = alias->second;
+  } else if (const auto tag = head.tags.find(parsed.label); tag != head.tags.end()) {
+    version = tag->second;
+  } else {
+    return NoSuchLabel(head, parsed.label);
+  }
+  VARVE_TRY(resolved.entry, core.heads.Find(ctx, head, version));
+  if (const auto tombstone = head.forgotten.find(version); tombstone != head.forgotten.end()) {
+    return Error(ErrorCode::kGone, "v" + std::to_string(version) + " of '" + head.name +
+                                       "' was forgotten: " + tombstone->second.reason);
+  }
+  return resolved;
+}
+
+Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
+                                   const format::VersionEntry& entry) {
+  const store::Key key(format::MetaKey(entry.meta_id));
+  auto reply = core.store->Get(ctx, key, {});
+  if (!reply.ok()) {
+    if (reply.error().code() != ErrorCode::kNotFound) return std::move(reply).error();
+    return std::move(Error(ErrorCode::kCorrupt, "the commit object of v" +
+                                                    std::to_string(entry.version) + " is missing")
+                         .At("get", key.str()));
+  }
+  auto decoded = format::DecodeCommit(reply->body);
+  if (!decoded.ok()) return std::move(decoded.error().At("decode commit", key.str()));
+  if (decoded->commit_id != entry.commit_id) {
+    return std::move(Error(ErrorCode::kCorrupt, "the commit object is not the one that v" +
+                                                    std::to_string(entry.version) + " names")
+                         .At("decode commit", key.str()));
+  }
+  ReadCommitReply result;
+  result.decoded = std::move(decoded).value();
+  result.object = std::move(reply->body);
+  return result;
+}
+
+}  // namespace varve::lake

@@ -1,0 +1,64 @@
+// What all parts of one open lake share. Lives as long as the Lake and everything begun on it.
+// Threads: any; the members guard themselves.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "varve/exec/parallel.h"
+#include "varve/format/control.h"
+#include "varve/lake/buffer_pool.h"
+#include "varve/lake/gc_guard.h"
+#include "varve/lake/heads.h"
+#include "varve/lake/id_source.h"
+#include "varve/lake/lake.h"
+
+namespace varve::lake {
+
+struct Core {
+  Core(std::shared_ptr<store::ObjectStore> object_store, LakeOptions lake_options,
+       format::Descriptor lake_descriptor, format::Gate lake_gate);
+
+  std::shared_ptr<store::ObjectStore> store;
+  LakeOptions options;
+  format::Descriptor descriptor;
+  format::Gate gate;
+  BufferPool buffers;
+  IdSource ids;
+  GcGuard guard;
+  Heads heads;
+  ThreadPool encoders;             // Hash, compress: one task per chunk.
+  ThreadPool background_encoders;  // The same for saves that must not disturb training.
+  ThreadPool transfers;            // Requests. Encoders wait for transfers, never the reverse.
+  CancelToken closing;
+
+  // Packs of other saves that were seen to exist in this session: reuse asks once per pack.
+  std::mutex seen_packs_mutex;
+  std::set<format::ObjectId> seen_packs;
+
+  Status CheckWritable() const;  // kUnsupported on a read-only gate.
+};
+
+// An address resolved against its head.
+struct Resolved {
+  HeadSnapshot snapshot;
+  format::VersionEntry entry;
+};
+// kNotFound with the nearest existing name; kGone for a forgotten version.
+Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view address);
+// The same for the head alone; `name` must be an artifact that exists and was not deleted.
+Result<HeadSnapshot> ResolveHead(const OpContext& ctx, Core& core, std::string_view name);
+
+// The newest version that was not forgotten; kNotFound when there is none.
+Result<format::VersionEntry> LatestLive(const OpContext& ctx, Core& core, const format::Head& head);
+
+struct ReadCommitReply {
+  format::DecodedCommit decoded;
+  Bytes object;
+};
+Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
+                                   const format::VersionEntry& entry);
+
+}  // namespace varve::lake

@@ -1,0 +1,146 @@
+#include "varve/lake/heads.h"
+
+#include <algorithm>
+
+namespace varve::lake {
+namespace {
+
+constexpr int64_t kRaceBackoffMs = 20;     // Base; doubles per lost race up to the cap below.
+constexpr int64_t kRaceBackoffMaxMs = 500;
+constexpr int64_t kUnknownBackoffMs = 100;
+
+std::string FreshNonce(Random& random) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string nonce;
+  for (int word = 0; word < 2; ++word) {
+    uint64_t bits = random.Next64();
+    for (int i = 0; i < 16; ++i, bits >>= 4) nonce += kHex[bits & 15];
+  }
+  return nonce;
+}
+
+bool Ambiguous(ErrorCode code) {
+  return code == ErrorCode::kUnknownOutcome || code == ErrorCode::kUnavailable ||
+         code == ErrorCode::kThrottled || code == ErrorCode::kTimeout;
+}
+
+Status JitteredSleep(const OpContext& ctx, int64_t base_ms) {
+  return ctx.SleepMs(static_cast<int64_t>(ctx.random().Between(0, static_cast<uint64_t>(base_ms))));
+}
+
+}  // namespace
+
+Result<HeadSnapshot> Heads::Read(const OpContext& ctx, std::string_view name) {
+  VARVE_TRY(const auto reply, store_.Get(ctx, store::Key(format::HeadKey(name)), {}));
+  HeadSnapshot snapshot;
+  snapshot.etag = reply.info.etag;
+  auto head = format::DecodeHead(AsText(reply.body));
+  if (!head.ok()) {
+    return std::move(head.error().Prefix("the head of '" + std::string(name) + "' is damaged"));
+  }
+  snapshot.head = std::move(head).value();
+  if (snapshot.head.name != name) {
+    return Error(ErrorCode::kCorrupt, "the head of '" + std::string(name) +
+                                          "' says it belongs to '" + snapshot.head.name + "'");
+  }
+  return snapshot;
+}
+
+Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& change) {
+  for (int attempt = 0; attempt < kUnknownTriesMax; ++attempt) {
+    auto snapshot = Read(ctx, change.name);
+    if (snapshot.ok() || snapshot.error().code() != ErrorCode::kNotFound ||
+        change.create_type.empty()) {
+      return snapshot;
+    }
+    // A head is born empty, so that its birth counts as the read of its version (rule O).
+    format::Head head;
+    head.name = change.name;
+    head.artifact_type = change.create_type;
+    head.nonce = FreshNonce(ctx.random());
+    VARVE_TRY(head.gc_epoch, guard_.Base(ctx));
+    VARVE_TRY(const std::string json, format::EncodeHead(head));
+    const auto born =
+        store_.Cas(ctx, store::Key(format::HeadKey(change.name)), AsBytes(json), std::nullopt);
+    if (born.ok()) return HeadSnapshot{std::move(head), born->etag};
+    if (born.error().code() != ErrorCode::kConflict) {
+      if (!Ambiguous(born.error().code())) return born.error();
+      VARVE_CHECK_OK(JitteredSleep(ctx, kUnknownBackoffMs << std::min(attempt, 6)));
+    }
+  }
+  return Error(ErrorCode::kUnknownOutcome,
+               "the store does not say whether it created the head of '" + change.name + "'");
+}
+
+Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
+  int unknown_tries = 0;
+  for (int race = 0; race < kCommitRacesMax; ++race) {
+    VARVE_CHECK_OK(ctx.Check());
+    VARVE_TRY(HeadSnapshot snapshot, ReadOrCreate(ctx, change));
+    if (unknown_tries > 0 && change.done(snapshot.head)) {
+      Remember(snapshot.head);
+      return std::move(snapshot.head);
+    }
+    VARVE_CHECK_OK(CheckFork(snapshot.head));
+    std::vector<format::ObjectId> used = change.used;
+    format::Head next = snapshot.head;
+    VARVE_CHECK_OK(change.edit(next));
+    VARVE_CHECK_OK(Fold(ctx, next, used));
+    VARVE_TRY(const uint64_t epoch, guard_.Validate(ctx, change.base_epoch, used));
+    next.seq = snapshot.head.seq + 1;
+    next.prev_nonce = snapshot.head.nonce;
+    next.nonce = FreshNonce(ctx.random());
+    next.gc_epoch = std::max(epoch, snapshot.head.gc_epoch);
+    VARVE_TRY(const std::string json, format::EncodeHead(next));
+
+    const store::Key key(format::HeadKey(change.name));
+    auto moved = store_.Cas(ctx, key, AsBytes(json), snapshot.etag);
+    while (!moved.ok() && Ambiguous(moved.error().code())) {
+      if (++unknown_tries > kUnknownTriesMax) break;
+      VARVE_CHECK_OK(JitteredSleep(ctx, kUnknownBackoffMs << std::min(unknown_tries, 6)));
+      // The same bytes under the same condition: it lands at most once.
+      moved = store_.Cas(ctx, key, AsBytes(json), snapshot.etag);
+    }
+    if (moved.ok()) {
+      Remember(next);
+      return next;
+    }
+    const ErrorCode code = moved.error().code();
+    if (Ambiguous(code)) {
+      return Error(ErrorCode::kUnknownOutcome,
+                   "the store does not say whether the commit to '" + change.name +
+                       "' landed; look at its history before repeating it");
+    }
+    if (code == ErrorCode::kNotFound) {
+      return Error(ErrorCode::kCorrupt, "the head of '" + change.name +
+                                            "' vanished while it was being written; run varve fsck");
+    }
+    if (code != ErrorCode::kConflict) return std::move(moved).error();
+    VARVE_CHECK_OK(
+        JitteredSleep(ctx, std::min(kRaceBackoffMaxMs, kRaceBackoffMs << std::min(race, 5))));
+  }
+  return Error(ErrorCode::kConflict, "too many writers move '" + change.name + "'; try again later");
+}
+
+Status Heads::CheckFork(const format::Head& head) {
+  const std::lock_guard lock(mutex_);
+  const auto known = acknowledged_.find(head.name);
+  if (known == acknowledged_.end()) return OkStatus();
+  const format::VersionEntry& ours = known->second;
+  bool lost = head.last_version() < ours.version;
+  for (const format::VersionEntry& entry : head.versions) {
+    if (entry.version == ours.version && entry.commit_id != ours.commit_id) lost = true;
+  }
+  if (!lost) return OkStatus();
+  return Error(ErrorCode::kCorrupt,
+               "the store lost an acknowledged write: v" + std::to_string(ours.version) + " of '" +
+                   head.name + "' is not what this process committed; stop all writers, run varve doctor");
+}
+
+void Heads::Remember(const format::Head& head) {
+  if (head.versions.empty()) return;
+  const std::lock_guard lock(mutex_);
+  acknowledged_[head.name] = head.versions.back();
+}
+
+}  // namespace varve::lake

@@ -1,0 +1,76 @@
+// Reading and moving artifact heads: the commit protocol (docs/format.md, Commit).
+//
+// Rule O: the head's version first, the collector's state second, the conditional write third; all
+// three again after every lost race. A conditional write whose answer is lost is resolved by reading
+// the head: found means done, moved on means not done, else the same bytes are sent again. Nothing
+// is ever deleted here.
+// Threads: any.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "varve/exec/op_context.h"
+#include "varve/format/head.h"
+#include "varve/lake/gc_guard.h"
+#include "varve/lake/id_source.h"
+#include "varve/store/object_store.h"
+
+namespace varve::lake {
+
+inline constexpr int kCommitRacesMax = 10'000;  // Lost races before giving up with kConflict.
+inline constexpr int kUnknownTriesMax = 10;     // Lost answers in a row before kUnknownOutcome.
+
+struct HeadSnapshot {
+  format::Head head;
+  store::Etag etag;
+};
+
+class Heads {
+ public:
+  Heads(store::ObjectStore& store, GcGuard& guard, IdSource& ids)
+      : store_(store), guard_(guard), ids_(ids) {}
+
+  // kNotFound when there is no such head. Deleted heads are found, with their state.
+  Result<HeadSnapshot> Read(const OpContext& ctx, std::string_view name);
+
+  // Version `version` of the head, also when it was folded into history. kNotFound.
+  Result<format::VersionEntry> Find(const OpContext& ctx, const format::Head& head,
+                                    uint64_t version);
+  // The newest `limit` entries, newest first.
+  Result<std::vector<format::VersionEntry>> Newest(const OpContext& ctx, const format::Head& head,
+                                                   size_t limit);
+
+  struct Change {
+    std::string name;
+    std::string create_type;      // Non-empty: an absent head is created (empty, then changed).
+    uint64_t base_epoch = 0;      // From GcGuard::Base, read before anything reused was learned.
+    std::vector<format::ObjectId> used;  // Every object the new head will name for the first time.
+    // Edits the head, or returns an error to stop. Runs once per attempt on a fresh copy; must be
+    // idempotent, since an attempt whose answer was lost may have landed.
+    std::function<Status(format::Head&)> edit;
+    // True when `head` already holds this change; asked after a lost answer.
+    std::function<bool(const format::Head&)> done;
+  };
+  // Returns the head as it was written (or found done). Errors: the edit's; kConflict; kUnknownOutcome
+  // naming the artifact: the change may have landed or may still.
+  Result<format::Head> Commit(const OpContext& ctx, const Change& change);
+
+ private:
+  Result<HeadSnapshot> ReadOrCreate(const OpContext& ctx, const Change& change);
+  Status Fold(const OpContext& ctx, format::Head& head, std::vector<format::ObjectId>& used);
+  Status CheckFork(const format::Head& head);
+  void Remember(const format::Head& head);
+
+  store::ObjectStore& store_;
+  GcGuard& guard_;
+  IdSource& ids_;
+  std::mutex mutex_;
+  std::map<std::string, format::VersionEntry> acknowledged_;  // By artifact: our newest commit.
+};
+
+}  // namespace varve::lake

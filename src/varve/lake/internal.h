@@ -1,0 +1,68 @@
+// What the files of lake/ call of one another. Not for other folders.
+#pragma once
+
+#include <unordered_map>
+
+#include "varve/lake/chunk_writer.h"
+#include "varve/lake/core.h"
+
+namespace varve::lake {
+
+// Numbers the unique chunks of a commit in order of first use and fills its chunk and pack tables.
+class CommitBuilder {
+ public:
+  explicit CommitBuilder(const ChunkWriter& writer) : writer_(writer) {}
+  uint32_t Ordinal(const hash::Digest& digest);  // The writer must be finished.
+  void MoveTo(format::Commit& commit);
+
+ private:
+  const ChunkWriter& writer_;
+  std::vector<hash::Digest> digests_;
+  std::unordered_map<hash::Digest, uint32_t, hash::DigestHasher> ordinals_;
+};
+
+// Writes the commit object and appends the version to its head. Returns the version's number.
+struct Publication {
+  std::string name, artifact_type;
+  const format::Commit* commit = nullptr;
+  const format::EncodedCommit* encoded = nullptr;
+  uint64_t base_epoch = 0;
+  uint64_t stored_bytes = 0;
+  std::vector<std::string> aliases;
+};
+Result<uint64_t> Publish(const OpContext& ctx, Core& core, const Publication& publication);
+
+Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
+                                                  const std::shared_ptr<Core>& core,
+                                                  std::string name, SaveOptions options);
+
+// Reads, decodes and verifies chunks, each into its destination; coalesces neighbours into one
+// request. Errors name the item and the chunk; destinations then hold unspecified bytes.
+struct ChunkRead {
+  uint32_t chunk = 0;       // Ordinal in the commit.
+  MutableByteView into;     // raw_bytes long.
+  const std::string* item;  // For messages.
+};
+Status ReadChunks(const OpContext& ctx, Core& core, const format::Commit& commit,
+                  const std::vector<ChunkRead>& reads,
+                  const std::function<void(uint64_t raw_bytes)>& on_bytes);
+
+Result<std::unique_ptr<OpenVersion>> OpenVersionAt(const OpContext& ctx,
+                                                   const std::shared_ptr<Core>& core,
+                                                   std::string_view address);
+
+Result<SaveReport> PutPath(const OpContext& ctx, const std::shared_ptr<Core>& core,
+                           std::string name, const std::string& local_path, SaveOptions options,
+                           const std::function<void(Progress)>& on_progress);
+Status GetPath(const OpContext& ctx, const std::shared_ptr<Core>& core, std::string_view address,
+               const std::string& destination, const std::function<void(Progress)>& on_progress);
+Result<DiffReport> DiffVersions(const OpContext& ctx, Core& core, std::string_view left,
+                                std::string_view right);
+Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string_view address,
+                                   const std::function<void(Progress)>& on_progress);
+Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_ptr<Core>& source,
+                                      const std::shared_ptr<Core>& destination,
+                                      std::string_view address,
+                                      const std::function<void(Progress)>& on_progress);
+
+}  // namespace varve::lake

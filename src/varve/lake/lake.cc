@@ -1,0 +1,327 @@
+#include "varve/lake/lake.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "varve/format/names.h"
+#include "varve/lake/internal.h"
+
+namespace varve::lake {
+namespace {
+
+std::string FreshLakeId(Random& random) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string id;
+  for (int word = 0; word < 2; ++word) {
+    uint64_t bits = random.Next64();
+    for (int i = 0; i < 16; ++i, bits >>= 4) id += kHex[bits & 15];
+  }
+  return id;
+}
+
+class OpenLake final : public Lake {
+ public:
+  explicit OpenLake(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+  ~OpenLake() override { Shut(); }
+
+  const std::string& lake_id() const override { return core_->descriptor.lake_id; }
+  std::string Describe() const override { return core_->store->Describe(); }
+
+  Result<std::unique_ptr<SaveSession>> BeginSave(const OpContext& ctx, std::string name,
+                                                 SaveOptions options) override {
+    return BeginSession(ctx, core_, std::move(name), std::move(options));
+  }
+  Result<SaveReport> PutPath(const OpContext& ctx, std::string name, const std::string& local_path,
+                             SaveOptions options,
+                             const std::function<void(Progress)>& on_progress) override {
+    return lake::PutPath(ctx, core_, std::move(name), local_path, std::move(options), on_progress);
+  }
+  Status GetPath(const OpContext& ctx, std::string_view address, const std::string& destination,
+                 const std::function<void(Progress)>& on_progress) override {
+    return lake::GetPath(ctx, core_, address, destination, on_progress);
+  }
+  Result<std::unique_ptr<OpenVersion>> OpenAt(const OpContext& ctx,
+                                              std::string_view address) override {
+    return OpenVersionAt(ctx, core_, address);
+  }
+
+  Result<std::vector<ArtifactInfo>> ListArtifacts(const OpContext& ctx) override;
+  Result<std::vector<VersionInfo>> History(const OpContext& ctx, std::string_view name,
+                                           size_t limit) override;
+  Result<VersionInfo> Describe(const OpContext& ctx, std::string_view address) override;
+
+  Status SetAlias(const OpContext& ctx, std::string_view name, std::string_view alias,
+                  std::string_view target_address) override;
+  Status RemoveAlias(const OpContext& ctx, std::string_view name, std::string_view alias) override;
+  Status SetTag(const OpContext& ctx, std::string_view name, std::string_view tag,
+                std::string_view target_address) override;
+  Status Forget(const OpContext& ctx, std::string_view address, std::string reason) override;
+
+  Result<DiffReport> Diff(const OpContext& ctx, std::string_view left,
+                          std::string_view right) override {
+    return DiffVersions(ctx, *core_, left, right);
+  }
+  Result<VerifyReport> Verify(const OpContext& ctx, std::string_view address,
+                              const std::function<void(Progress)>& on_progress) override {
+    return VerifyVersion(ctx, *core_, address, on_progress);
+  }
+  Result<CopyReport> CopyFrom(const OpContext& ctx, Lake& source, std::string_view address,
+                              const std::function<void(Progress)>& on_progress) override {
+    auto* other = dynamic_cast<OpenLake*>(&source);
+    if (other == nullptr) return Error(ErrorCode::kInternal, "not a lake of this library");
+    return CopyVersions(ctx, other->core_, core_, address, on_progress);
+  }
+  void Close() override { Shut(); }
+
+ private:
+  // Applies `edit` to the head of an existing artifact. `edit` sees the resolved target again on
+  // every attempt, so that a version forgotten meanwhile gets no label.
+  Status EditHead(const OpContext& ctx, std::string_view name,
+                  std::function<Status(format::Head&)> edit);
+  void Shut();
+
+  std::shared_ptr<Core> core_;
+};
+
+void OpenLake::Shut() {
+  core_->closing.Cancel();
+  core_->encoders.Stop();
+  core_->background_encoders.Stop();
+  core_->transfers.Stop();
+}
+
+Result<std::vector<ArtifactInfo>> OpenLake::ListArtifacts(const OpContext& ctx) {
+  VARVE_TRY(const auto objects, store::ListAll(ctx, *core_->store, format::kHeadPrefix));
+  std::vector<std::optional<ArtifactInfo>> found(objects.size());
+  const auto read_one = [&](size_t index) -> Status {
+    VARVE_TRY(const std::string name, format::NameFromHeadKey(objects[index].key.str()));
+    VARVE_TRY(const HeadSnapshot snapshot, core_->heads.Read(ctx, name));
+    const format::Head& head = snapshot.head;
+    if (head.state == format::HeadState::kDeleted) return OkStatus();
+    ArtifactInfo info;
+    info.name = name;
+    info.artifact_type = head.artifact_type;
+    info.last_version = head.last_version();
+    info.versions = info.last_version - head.forgotten.size();
+    info.aliases = head.aliases;
+    info.tags = head.tags;
+    if (!head.versions.empty()) {
+      info.time_ms = head.versions.back().time_ms;
+      info.logical_bytes = head.versions.back().logical_bytes;
+    }
+    found[index] = std::move(info);
+    return OkStatus();
+  };
+  VARVE_CHECK_OK(
+      ParallelFor(ctx, core_->transfers, objects.size(), core_->options.transfers, read_one));
+  std::vector<ArtifactInfo> artifacts;
+  for (std::optional<ArtifactInfo>& info : found) {
+    if (info.has_value()) artifacts.push_back(std::move(*info));
+  }
+  std::sort(artifacts.begin(), artifacts.end(),
+            [](const ArtifactInfo& a, const ArtifactInfo& b) { return a.name < b.name; });
+  return artifacts;
+}
+
+VersionInfo InfoOf(const format::Head& head, const format::VersionEntry& entry) {
+  VersionInfo info;
+  info.entry = entry;
+  for (const auto& [alias, version] : head.aliases) {
+    if (version == entry.version) info.aliases.push_back(alias);
+  }
+  for (const auto& [tag, version] : head.tags) {
+    if (version == entry.version) info.tags.push_back(tag);
+  }
+  const auto tombstone = head.forgotten.find(entry.version);
+  if (tombstone != head.forgotten.end()) info.forgotten = tombstone->second;
+  return info;
+}
+
+Result<std::vector<VersionInfo>> OpenLake::History(const OpContext& ctx, std::string_view name,
+                                                   size_t limit) {
+  VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, *core_, name));
+  VARVE_TRY(const auto entries, core_->heads.Newest(ctx, snapshot.head, limit));
+  std::vector<VersionInfo> history;
+  for (const format::VersionEntry& entry : entries) history.push_back(InfoOf(snapshot.head, entry));
+  return history;
+}
+
+Result<VersionInfo> OpenLake::Describe(const OpContext& ctx, std::string_view address) {
+  VARVE_TRY(const Resolved at, Resolve(ctx, *core_, address));
+  return InfoOf(at.snapshot.head, at.entry);
+}
+
+Status OpenLake::EditHead(const OpContext& ctx, std::string_view name,
+                          std::function<Status(format::Head&)> edit) {
+  VARVE_CHECK_OK(core_->CheckWritable());
+  Heads::Change change;
+  change.name = std::string(name);
+  VARVE_TRY(change.base_epoch, core_->guard.Base(ctx));
+  VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, *core_, name));
+  // Done when applying it again would change nothing.
+  change.done = [&edit](const format::Head& head) {
+    format::Head again = head;
+    return edit(again).ok() && again.aliases == head.aliases && again.tags == head.tags &&
+           again.forgotten == head.forgotten;
+  };
+  change.edit = edit;
+  VARVE_TRY(const format::Head head, core_->heads.Commit(ctx, change));
+  static_cast<void>(head);
+  return OkStatus();
+}
+
+// The version an address names, when it names one of `name`.
+Result<uint64_t> TargetOf(const OpContext& ctx, Core& core, std::string_view name,
+                          std::string_view target_address) {
+  VARVE_TRY(const format::Address target, format::ParseAddress(target_address));
+  if (target.name != name) {
+    return Error(ErrorCode::kInvalidArgument, "a label of '" + std::string(name) +
+                                                  "' cannot name a version of '" + target.name + "'");
+  }
+  VARVE_TRY(const Resolved at, Resolve(ctx, core, target_address));
+  return at.entry.version;
+}
+
+Status CheckLive(const format::Head& head, uint64_t version) {
+  const auto tombstone = head.forgotten.find(version);
+  if (tombstone == head.forgotten.end()) return OkStatus();
+  return Error(ErrorCode::kGone, "v" + std::to_string(version) + " of '" + head.name +
+                                     "' was forgotten: " + tombstone->second.reason);
+}
+
+Status CheckRoom(const std::map<std::string, uint64_t>& labels, std::string_view label) {
+  if (labels.size() < format::kLabelsMax || labels.contains(std::string(label))) return OkStatus();
+  return Error(ErrorCode::kResourceExhausted, "an artifact has at most 1,024 aliases and 1,024 tags");
+}
+
+Status OpenLake::SetAlias(const OpContext& ctx, std::string_view name, std::string_view alias,
+                          std::string_view target_address) {
+  VARVE_CHECK_OK(format::CheckLabel(alias));
+  VARVE_TRY(const uint64_t version, TargetOf(ctx, *core_, name, target_address));
+  return EditHead(ctx, name, [&](format::Head& head) -> Status {
+    VARVE_CHECK_OK(CheckLive(head, version));
+    if (head.tags.contains(std::string(alias))) {
+      return Error(ErrorCode::kAlreadyExists, "'" + std::string(alias) + "' is a tag of '" +
+                                                  head.name + "'; choose another name");
+    }
+    VARVE_CHECK_OK(CheckRoom(head.aliases, alias));
+    head.aliases[std::string(alias)] = version;
+    return OkStatus();
+  });
+}
+
+Status OpenLake::RemoveAlias(const OpContext& ctx, std::string_view name, std::string_view alias) {
+  VARVE_CHECK_OK(format::CheckLabel(alias));
+  VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, *core_, name));
+  if (!snapshot.head.aliases.contains(std::string(alias))) {
+    return Error(ErrorCode::kNotFound,
+                 "no alias '" + std::string(alias) + "' in '" + std::string(name) + "'");
+  }
+  return EditHead(ctx, name, [&](format::Head& head) {
+    head.aliases.erase(std::string(alias));
+    return OkStatus();
+  });
+}
+
+Status OpenLake::SetTag(const OpContext& ctx, std::string_view name, std::string_view tag,
+                        std::string_view target_address) {
+  VARVE_CHECK_OK(format::CheckLabel(tag));
+  VARVE_TRY(const uint64_t version, TargetOf(ctx, *core_, name, target_address));
+  return EditHead(ctx, name, [&](format::Head& head) -> Status {
+    VARVE_CHECK_OK(CheckLive(head, version));
+    VARVE_CHECK_OK(CheckRoom(head.tags, tag));
+    const auto [found, fresh] = head.tags.try_emplace(std::string(tag), version);
+    if (found->second != version || head.aliases.contains(std::string(tag))) {
+      return Error(ErrorCode::kAlreadyExists, "'" + std::string(tag) + "' of '" + head.name +
+                                                  "' is taken; a tag never moves, use an alias");
+    }
+    return OkStatus();
+  });
+}
+
+Status OpenLake::Forget(const OpContext& ctx, std::string_view address, std::string reason) {
+  VARVE_TRY(const Resolved at, Resolve(ctx, *core_, address));
+  const uint64_t version = at.entry.version;
+  const int64_t time_ms = ctx.clock().WallMs();
+  return EditHead(ctx, at.snapshot.head.name, [&](format::Head& head) -> Status {
+    for (const auto* labels : {&head.aliases, &head.tags}) {
+      for (const auto& [label, target] : *labels) {
+        if (target != version) continue;
+        return Error(ErrorCode::kConflict, "v" + std::to_string(version) + " of '" + head.name +
+                                               "' is kept by '" + label +
+                                               "'; move or remove the alias first");
+      }
+    }
+    head.forgotten.try_emplace(version, format::Tombstone{time_ms, reason});
+    return OkStatus();
+  });
+}
+
+// What lies at the place where a lake is to be made or opened.
+Status CheckEmpty(const OpContext& ctx, store::ObjectStore& store) {
+  VARVE_TRY(const store::ListPage page, store.List(ctx, "", {.token = "", .page_max = 10}));
+  for (const store::ListedObject& object : page.objects) {
+    if (object.key.str() == format::kGcStateKey) continue;  // Left by an init that was cut off.
+    const bool lake_inside = object.key.str().ends_with("/lake.json");
+    return Error(ErrorCode::kInvalidArgument,
+                 store.Describe() + (lake_inside ? " holds another lake" : " is not empty") +
+                     "; choose an empty prefix. found=" + object.key.str());
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status Lake::Init(const OpContext& ctx, store::ObjectStore& store) {
+  const store::Key descriptor_key{std::string(format::kDescriptorKey)};
+  const auto there = store.Head(ctx, descriptor_key);
+  if (there.ok()) {
+    return Error(ErrorCode::kAlreadyExists, "a lake is already at " + store.Describe());
+  }
+  if (there.error().code() != ErrorCode::kNotFound) return there.error();
+  const store::Features features = store.features();
+  if (!features.conditional_create || !features.conditional_swap) {
+    return Error(ErrorCode::kUnsupported,
+                 store.Describe() + " does not honour conditional writes; two writers could lose data");
+  }
+  VARVE_CHECK_OK(CheckEmpty(ctx, store));
+  // The descriptor comes last: a lake exists once it does, and everything it needs exists by then.
+  VARVE_TRY(const std::string gc_json, format::EncodeGcState({}));
+  const auto gc = store.Cas(ctx, store::Key{std::string(format::kGcStateKey)}, AsBytes(gc_json),
+                            std::nullopt);
+  if (!gc.ok() && gc.error().code() != ErrorCode::kConflict) return gc.error();
+  format::Descriptor descriptor;
+  descriptor.lake_id = FreshLakeId(ctx.random());
+  descriptor.created_ms = ctx.clock().WallMs();
+  VARVE_TRY(const std::string json, format::EncodeDescriptor(descriptor));
+  const auto born = store.Cas(ctx, descriptor_key, AsBytes(json), std::nullopt);
+  if (born.ok()) return OkStatus();
+  const auto now = store.Get(ctx, descriptor_key, {});
+  if (now.ok() && AsText(now->body) == json) return OkStatus();  // Landed; its answer was lost.
+  if (born.error().code() == ErrorCode::kConflict) {
+    return Error(ErrorCode::kAlreadyExists, "a lake is already at " + store.Describe());
+  }
+  return born.error();
+}
+
+Result<std::unique_ptr<Lake>> Lake::Open(const OpContext& ctx,
+                                         std::shared_ptr<store::ObjectStore> store,
+                                         LakeOptions options) {
+  auto reply = store->Get(ctx, store::Key{std::string(format::kDescriptorKey)}, {});
+  if (!reply.ok()) {
+    // A missing bucket is said in the store's own words.
+    const bool bucket = reply.error().message().find("bucket") != std::string::npos;
+    if (reply.error().code() != ErrorCode::kNotFound || bucket) return std::move(reply).error();
+    return Error(ErrorCode::kNotFound, "no lake at " + store->Describe() +
+                                           "; make one with: varve init " + store->Describe());
+  }
+  auto descriptor = format::DecodeDescriptor(AsText(reply->body));
+  if (!descriptor.ok()) {
+    return std::move(descriptor.error().Prefix("the descriptor of " + store->Describe() + " is damaged"));
+  }
+  VARVE_TRY(const format::Gate gate, format::CheckGates(*descriptor));
+  auto core = std::make_shared<Core>(std::move(store), options, std::move(descriptor).value(), gate);
+  return std::unique_ptr<Lake>(std::make_unique<OpenLake>(std::move(core)));
+}
+
+}  // namespace varve::lake

@@ -1,0 +1,190 @@
+#include "varve/lake/local_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "varve/base/random.h"
+#include "varve/format/names.h"
+
+namespace varve::lake {
+namespace fs = std::filesystem;
+
+namespace {
+
+int64_t ModifiedNs(const struct stat& info) {
+  return int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+}
+
+}  // namespace
+
+Status ErrnoError(int error_number, const std::string& operation, const std::string& path) {
+  ErrorCode code = ErrorCode::kUnavailable;
+  if (error_number == ENOENT || error_number == ENOTDIR) code = ErrorCode::kNotFound;
+  if (error_number == EACCES || error_number == EPERM || error_number == EROFS) {
+    code = ErrorCode::kPermissionDenied;
+  }
+  if (error_number == EEXIST || error_number == ENOTEMPTY) code = ErrorCode::kAlreadyExists;
+  if (error_number == ENOSPC || error_number == EDQUOT || error_number == EMFILE) {
+    code = ErrorCode::kResourceExhausted;
+  }
+  if (error_number == ENAMETOOLONG || error_number == EINVAL) code = ErrorCode::kInvalidArgument;
+  return Error(code, "cannot " + operation + " '" + path + "': " + std::strerror(error_number));
+}
+
+Result<LocalFile> LocalFile::OpenForRead(const std::string& path) {
+  LocalFile file;
+  file.path_ = path;
+  file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file.fd_ < 0) return ErrnoError(errno, "open", path).error();
+  struct stat info {};
+  if (::fstat(file.fd_, &info) != 0) return ErrnoError(errno, "examine", path).error();
+  if (!S_ISREG(info.st_mode)) {
+    return Error(ErrorCode::kUnsupported, "'" + path + "' is not a regular file");
+  }
+  file.bytes_ = static_cast<uint64_t>(info.st_size);
+  file.modified_ns_ = ModifiedNs(info);
+  file.executable_ = (info.st_mode & S_IXUSR) != 0;
+  return file;
+}
+
+LocalFile::LocalFile(LocalFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      fd_(std::exchange(other.fd_, -1)),
+      bytes_(other.bytes_),
+      modified_ns_(other.modified_ns_),
+      executable_(other.executable_) {}
+
+LocalFile::~LocalFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<uint64_t> LocalFile::Read(MutableByteView into) {
+  for (;;) {
+    const ssize_t got = ::read(fd_, into.data(), into.size());
+    if (got >= 0) return static_cast<uint64_t>(got);
+    if (errno != EINTR) return ErrnoError(errno, "read", path_).error();
+  }
+}
+
+Status LocalFile::CheckUnchanged() {
+  struct stat info {};
+  if (::fstat(fd_, &info) != 0) return ErrnoError(errno, "examine", path_);
+  if (static_cast<uint64_t>(info.st_size) != bytes_ || ModifiedNs(info) != modified_ns_) {
+    return Error(ErrorCode::kConflict, "'" + path_ + "' changed while it was read; put it again");
+  }
+  return OkStatus();
+}
+
+Result<std::vector<FoundFile>> FindFiles(const std::string& local_path) {
+  std::error_code failure;
+  const fs::file_status root = fs::status(local_path, failure);
+  if (failure || !fs::exists(root)) {
+    return Error(ErrorCode::kNotFound, "no file or folder '" + local_path + "'");
+  }
+  std::vector<FoundFile> found;
+  if (!fs::is_directory(root)) {
+    fs::path path(local_path);
+    found.push_back({local_path, path.filename().string(), fs::file_size(local_path, failure)});
+    if (failure) return Error(ErrorCode::kUnsupported, "'" + local_path + "' is not a regular file");
+    return found;
+  }
+  fs::recursive_directory_iterator each(local_path, failure);
+  for (; !failure && each != fs::recursive_directory_iterator(); each.increment(failure)) {
+    const fs::file_status kind = each->symlink_status(failure);
+    if (failure) break;
+    if (fs::is_directory(kind)) continue;
+    const std::string path = each->path().lexically_relative(local_path).generic_string();
+    if (!fs::is_regular_file(kind)) {
+      return Error(ErrorCode::kUnsupported,
+                   "'" + path + "' is a link or a special file; put its target instead");
+    }
+    found.push_back({each->path().string(), path, each->file_size(failure)});
+    if (found.size() > kFilesMax) {
+      return Error(ErrorCode::kInvalidArgument, "more than 1,000,000 files in '" + local_path + "'");
+    }
+  }
+  if (failure) return ErrnoError(failure.value(), "list", local_path).error();
+  std::sort(found.begin(), found.end(), [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
+  return found;
+}
+
+Result<FolderWriter> FolderWriter::Begin(const std::string& destination) {
+  std::error_code failure;
+  fs::path target = fs::absolute(destination, failure).lexically_normal();
+  if (!target.has_filename()) target = target.parent_path();
+  if (fs::exists(fs::symlink_status(target, failure)) &&
+      !(fs::is_directory(target, failure) && fs::is_empty(target, failure))) {
+    return Error(ErrorCode::kAlreadyExists,
+                 "'" + destination + "' exists and is not an empty folder; choose another place");
+  }
+  FolderWriter writer;
+  writer.destination_ = target.string();
+  writer.staging_ = writer.destination_ + ".varve-" + std::to_string(OsRandom().Next64());
+  fs::create_directories(target.parent_path(), failure);
+  if (!fs::create_directory(writer.staging_, failure) || failure) {
+    return ErrnoError(failure.value(), "make folder", writer.staging_).error();
+  }
+  return writer;
+}
+
+FolderWriter::FolderWriter(FolderWriter&& other) noexcept
+    : destination_(std::move(other.destination_)),
+      staging_(std::exchange(other.staging_, {})),
+      open_path_(std::move(other.open_path_)),
+      fd_(std::exchange(other.fd_, -1)) {}
+
+FolderWriter::~FolderWriter() {
+  if (fd_ >= 0) ::close(fd_);
+  std::error_code ignored;  // Best effort: what stays has a name that says what it is.
+  if (!staging_.empty()) fs::remove_all(staging_, ignored);
+}
+
+Status FolderWriter::CloseFile() {
+  if (fd_ < 0) return OkStatus();
+  const int synced = ::fsync(fd_);
+  const int error_number = errno;
+  ::close(std::exchange(fd_, -1));
+  return synced == 0 ? OkStatus() : ErrnoError(error_number, "write", open_path_);
+}
+
+Status FolderWriter::Create(const std::string& path, bool executable) {
+  VARVE_CHECK_OK(format::CheckPath(path));
+  VARVE_CHECK_OK(CloseFile());
+  open_path_ = staging_ + "/" + path;
+  std::error_code failure;
+  fs::create_directories(fs::path(open_path_).parent_path(), failure);
+  if (failure) return ErrnoError(failure.value(), "make the folder of", open_path_);
+  fd_ = ::open(open_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+               executable ? 0777 : 0666);
+  return fd_ >= 0 ? OkStatus() : ErrnoError(errno, "create", open_path_);
+}
+
+Status FolderWriter::Append(ByteView bytes) {
+  while (!bytes.empty()) {
+    const ssize_t wrote = ::write(fd_, bytes.data(), bytes.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) return ErrnoError(errno, "write", open_path_);
+    bytes = bytes.subspan(static_cast<size_t>(wrote));
+  }
+  return OkStatus();
+}
+
+Status FolderWriter::Finish() {
+  VARVE_CHECK_OK(CloseFile());
+  std::error_code ignored;
+  if (fs::is_directory(destination_, ignored)) ::rmdir(destination_.c_str());  // Only when empty.
+  if (::rename(staging_.c_str(), destination_.c_str()) != 0) {
+    return ErrnoError(errno, "move into place", destination_);
+  }
+  staging_.clear();
+  return OkStatus();
+}
+
+}  // namespace varve::lake

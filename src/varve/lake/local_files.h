@@ -1,0 +1,74 @@
+// The local disk as put and get see it: reading files, listing folders, writing files that appear
+// whole. Never follows a symbolic link out of the folder it was given.
+// Threads: one object belongs to one thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "varve/base/bytes.h"
+#include "varve/result.h"
+
+namespace varve::lake {
+
+// A regular file opened for reading.
+class LocalFile {
+ public:
+  // kNotFound, kPermissionDenied; kUnsupported for what is not a regular file.
+  static Result<LocalFile> OpenForRead(const std::string& path);
+  LocalFile(LocalFile&& other) noexcept;
+  LocalFile& operator=(LocalFile&&) = delete;
+  ~LocalFile();
+
+  uint64_t bytes() const { return bytes_; }  // When it was opened.
+  bool executable() const { return executable_; }
+  Result<uint64_t> Read(MutableByteView into);  // 0 at the end.
+  Status CheckUnchanged();  // kConflict when size or time moved since it was opened.
+
+ private:
+  LocalFile() = default;
+  std::string path_;
+  int fd_ = -1;
+  uint64_t bytes_ = 0;
+  int64_t modified_ns_ = 0;
+  bool executable_ = false;
+};
+
+struct FoundFile {
+  std::string local_path;  // To open it.
+  std::string path;        // Inside the version: relative, joined by '/'.
+  uint64_t bytes = 0;
+};
+// The file itself, or every file below the folder, sorted by path; dangling or outward links,
+// sockets and devices are refused by name (kUnsupported). kNotFound when nothing is there.
+inline constexpr size_t kFilesMax = 1'000'000;
+Result<std::vector<FoundFile>> FindFiles(const std::string& local_path);
+
+// Writes below a private folder beside `destination` and moves it into place at the end; the private
+// folder vanishes with this object if Finish was not reached.
+class FolderWriter {
+ public:
+  // kAlreadyExists when `destination` is there and not an empty folder.
+  static Result<FolderWriter> Begin(const std::string& destination);
+  FolderWriter(FolderWriter&& other) noexcept;
+  FolderWriter& operator=(FolderWriter&&) = delete;
+  ~FolderWriter();
+
+  // `path` was checked by format::CheckPath. Call in the order Create, Append..., next Create.
+  Status Create(const std::string& path, bool executable);
+  Status Append(ByteView bytes);
+  // Syncs and moves into place.
+  Status Finish();
+
+ private:
+  FolderWriter() = default;
+  Status CloseFile();
+  std::string destination_, staging_;
+  std::string open_path_;
+  int fd_ = -1;
+};
+
+Status ErrnoError(int error_number, const std::string& operation, const std::string& path);
+
+}  // namespace varve::lake

@@ -1,0 +1,367 @@
+// One save: names and shapes on this side, chunks through the ChunkWriter, then the commit.
+#include <algorithm>
+#include <set>
+
+#include "varve/base/clock.h"
+#include "varve/format/names.h"
+#include "varve/lake/chunk_writer.h"
+#include "varve/lake/internal.h"
+#include "varve/lake/local_files.h"
+#include "varve/plan/cdc.h"
+#include "varve/plan/chunk_grid.h"
+
+namespace varve::lake {
+namespace {
+
+constexpr uint64_t kWindowBytes = 16 * kMiB;  // Of a file being cut; a multiple of the largest cut.
+constexpr size_t kHeadMessageBytesMax = 200;
+
+double Seconds(int64_t from_ns, int64_t to_ns) { return static_cast<double>(to_ns - from_ns) * 1e-9; }
+
+// A cut that leaves whole UTF-8 characters.
+std::string Shorten(const std::string& text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  size_t end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+class Session final : public SaveSession {
+ public:
+  Session(std::shared_ptr<Core> core, std::string name, SaveOptions options,
+          std::unique_ptr<ChunkWriter> writer, uint64_t base_epoch, int64_t begun_ns)
+      : core_(std::move(core)),
+        name_(std::move(name)),
+        options_(std::move(options)),
+        writer_(std::move(writer)),
+        base_epoch_(base_epoch),
+        begun_ns_(begun_ns) {}
+
+  void SetParents(std::vector<hash::Digest> parents) { parents_ = std::move(parents); }
+
+  Status AddTensor(const OpContext& ctx, std::string name, codec::DType dtype,
+                   std::vector<uint64_t> shape, ByteView data, Hold hold) override {
+    VARVE_CHECK_OK(ctx.Check());
+    VARVE_CHECK_OK(CheckNew(name));
+    const uint32_t element_bytes = codec::ElementBytes(dtype);
+    uint64_t raw_bytes = element_bytes;
+    for (const uint64_t dim : shape) {
+      if (__builtin_mul_overflow(raw_bytes, dim, &raw_bytes)) raw_bytes = UINT64_MAX;
+    }
+    if (shape.size() > format::kDimsMax || raw_bytes != data.size()) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "tensor '" + name + "': shape and bytes do not agree. bytes=" +
+                       std::to_string(data.size()));
+    }
+    Item item;
+    item.raw_bytes = raw_bytes;
+    uint64_t offset = 0;
+    for (const uint64_t bytes : plan::ChunkSizes(raw_bytes, core_->descriptor.chunk_bytes)) {
+      const ByteView raw = data.subspan(offset, bytes);
+      const codec::ElementKind kind{.is_tensor = true, .dtype = dtype};
+      VARVE_TRY(const size_t slot, hold == Hold::kBorrow ? writer_->AddBorrowed(raw, kind)
+                                                         : writer_->AddCopied(raw, kind));
+      item.slots.push_back(slot);
+      offset += bytes;
+    }
+    bytes_total_ += raw_bytes;
+    format::TensorRow row;
+    row.name = name;
+    row.dtype = dtype;
+    row.shape = std::move(shape);
+    row.raw_bytes = raw_bytes;
+    tensor_index_.emplace(std::move(name), tensors_.size());
+    tensors_.push_back(std::move(row));
+    tensor_items_.push_back(std::move(item));
+    staged_ns_ = ctx.clock().SteadyNs();
+    return OkStatus();
+  }
+
+  Status AddTensorAlias(std::string name, std::string_view existing) override {
+    VARVE_CHECK_OK(CheckNew(name));
+    const auto found = tensor_index_.find(std::string(existing));
+    if (found == tensor_index_.end()) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "tensor '" + name + "' shares '" + std::string(existing) + "', which was not added");
+    }
+    format::TensorRow row = tensors_[found->second];
+    row.name = name;
+    Item item = tensor_items_[found->second];
+    tensor_index_.emplace(std::move(name), tensors_.size());
+    tensors_.push_back(std::move(row));
+    tensor_items_.push_back(std::move(item));
+    return OkStatus();
+  }
+
+  Status AddFile(const OpContext& ctx, std::string path, const std::string& local_path) override {
+    VARVE_CHECK_OK(CheckNew(path));
+    VARVE_TRY(LocalFile file, LocalFile::OpenForRead(local_path));
+    Item item;
+    BufferPool::Buffer window =
+        core_->buffers.Take(std::clamp<uint64_t>(file.bytes(), 1, kWindowBytes));
+    uint64_t held_bytes = 0;
+    bool ended = false;
+    while (!ended || held_bytes > 0) {
+      VARVE_CHECK_OK(ctx.Check());
+      while (!ended && held_bytes < window.bytes()) {
+        VARVE_TRY(const uint64_t got, file.Read(window.view().subspan(held_bytes)));
+        held_bytes += got;
+        ended = got == 0;
+        if (item.raw_bytes + held_bytes >= file.bytes()) ended = true;
+      }
+      uint64_t at = 0;
+      while (at < held_bytes && (ended || held_bytes - at >= plan::kCutBytesMax)) {
+        const ByteView rest = ByteView(window.view()).subspan(at, held_bytes - at);
+        const uint64_t bytes = plan::NextCut(rest, ended);
+        VARVE_TRY(const size_t slot, writer_->AddCopied(rest.first(bytes), {}));
+        item.slots.push_back(slot);
+        item.raw_bytes += bytes;
+        at += bytes;
+      }
+      std::copy(window.data() + at, window.data() + held_bytes, window.data());
+      held_bytes -= at;
+    }
+    VARVE_CHECK_OK(file.CheckUnchanged());
+    bytes_total_ += item.raw_bytes;
+    format::FileRow row;
+    row.path = path;
+    row.raw_bytes = item.raw_bytes;
+    row.executable = file.executable();
+    names_.insert(std::move(path));
+    files_.emplace_back(std::move(row), std::move(item));
+    staged_ns_ = ctx.clock().SteadyNs();
+    return OkStatus();
+  }
+
+  Result<SaveReport> Commit(const OpContext& ctx) override {
+    VARVE_CHECK_OK(writer_->Finish());
+    const int64_t durable_ns = ctx.clock().SteadyNs();
+    VARVE_TRY(format::Commit commit, Assemble(ctx));
+    VARVE_TRY(const format::EncodedCommit encoded, format::EncodeCommit(commit));
+    SaveReport report;
+    report.commit_id = encoded.commit_id;
+    report.logical_bytes = commit.LogicalBytes();
+    report.shared_bytes = writer_->shared_bytes();
+    report.stored_bytes = writer_->stored_bytes() + encoded.object.size();
+    report.objects_written = writer_->packs_written() + 2;
+    VARVE_TRY(report.version, Publish(ctx, *core_,
+                                      {.name = name_,
+                                       .artifact_type = options_.artifact_type,
+                                       .commit = &commit,
+                                       .encoded = &encoded,
+                                       .base_epoch = base_epoch_,
+                                       .stored_bytes = report.stored_bytes,
+                                       .aliases = options_.aliases}));
+    report.staged_s = Seconds(begun_ns_, staged_ns_ != 0 ? staged_ns_ : durable_ns);
+    report.durable_s = Seconds(begun_ns_, durable_ns);
+    report.committed_s = Seconds(begun_ns_, ctx.clock().SteadyNs());
+    return report;
+  }
+
+  Progress progress() const override { return {writer_->bytes_done(), bytes_total_.load()}; }
+
+ private:
+  struct Item {
+    uint64_t raw_bytes = 0;
+    std::vector<size_t> slots;
+  };
+
+  Status CheckNew(const std::string& name) {
+    VARVE_CHECK_OK(format::CheckPath(name));
+    if (tensor_index_.contains(name) || names_.contains(name)) {
+      return Error(ErrorCode::kInvalidArgument, "'" + name + "' is named twice in one version");
+    }
+    return OkStatus();
+  }
+
+  Result<format::Commit> Assemble(const OpContext& ctx) {
+    CommitBuilder builder(*writer_);
+    const auto place = [&](const Item& item, uint64_t raw_bytes, std::vector<uint32_t>& chunks) {
+      std::vector<hash::Digest> digests;
+      for (const size_t slot : item.slots) {
+        digests.push_back(writer_->digest(slot));
+        chunks.push_back(builder.Ordinal(digests.back()));
+      }
+      return format::ItemDigest(raw_bytes, digests);
+    };
+    format::Commit commit;
+    commit.tensors = std::move(tensors_);
+    for (size_t i = 0; i < commit.tensors.size(); ++i) {
+      format::TensorRow& row = commit.tensors[i];
+      row.digest = place(tensor_items_[i], row.raw_bytes, row.chunks);
+    }
+    std::sort(files_.begin(), files_.end(),
+              [](const auto& a, const auto& b) { return a.first.path < b.first.path; });
+    for (auto& [row, item] : files_) {
+      row.digest = place(item, row.raw_bytes, row.chunks);
+      commit.files.push_back(std::move(row));
+    }
+    builder.MoveTo(commit);
+    format::LogicalHeader& header = commit.header;
+    header.artifact_type = options_.artifact_type;
+    header.parents = parents_;
+    for (size_t i = 0; i < header.save_id.size(); i += 8) {
+      const uint64_t word = ctx.random().Next64();
+      for (size_t j = 0; j < 8; ++j) header.save_id[i + j] = static_cast<std::byte>(word >> (8 * j));
+    }
+    header.created_ms = ctx.clock().WallMs();
+    header.has_step = options_.step.has_value();
+    header.step = options_.step.value_or(0);
+    header.message = options_.message;
+    header.metadata_json = options_.metadata_json;
+    header.metrics = options_.metrics;
+    header.tree_json = options_.tree_json;
+    return commit;
+  }
+
+  std::shared_ptr<Core> core_;
+  const std::string name_;
+  const SaveOptions options_;
+  std::unique_ptr<ChunkWriter> writer_;
+  const uint64_t base_epoch_;
+  const int64_t begun_ns_;
+  int64_t staged_ns_ = 0;
+  std::vector<hash::Digest> parents_;
+  std::vector<format::TensorRow> tensors_;
+  std::vector<Item> tensor_items_;
+  std::map<std::string, size_t> tensor_index_;
+  std::set<std::string> names_;  // Of files.
+  std::vector<std::pair<format::FileRow, Item>> files_;
+  std::atomic<uint64_t> bytes_total_{0};
+};
+
+}  // namespace
+
+uint32_t CommitBuilder::Ordinal(const hash::Digest& digest) {
+  const auto [found, fresh] = ordinals_.try_emplace(digest, static_cast<uint32_t>(digests_.size()));
+  if (fresh) digests_.push_back(digest);
+  return found->second;
+}
+
+void CommitBuilder::MoveTo(format::Commit& commit) {
+  std::map<format::ObjectId, format::PackRow> packs;
+  for (const hash::Digest& digest : digests_) {
+    const ChunkPlace& place = writer_.place(digest);
+    format::PackRow& pack = packs[place.pack];
+    pack.id = place.pack;
+    pack.object_bytes = place.pack_object_bytes;
+    pack.live_bytes += place.row.payload_bytes;
+  }
+  std::map<format::ObjectId, uint32_t> pack_ordinals;
+  for (auto& [id, pack] : packs) {
+    pack_ordinals.emplace(id, static_cast<uint32_t>(commit.packs.size()));
+    commit.packs.push_back(pack);
+  }
+  for (const hash::Digest& digest : digests_) {
+    const ChunkPlace& place = writer_.place(digest);
+    commit.chunks.push_back(place.row);
+    commit.chunks.back().pack = pack_ordinals.at(place.pack);
+  }
+}
+
+Result<uint64_t> Publish(const OpContext& ctx, Core& core, const Publication& publication) {
+  VARVE_TRY(const format::ObjectId meta_id, core.ids.Next(ctx, publication.name));
+  const store::Key key(format::MetaKey(meta_id));
+  VARVE_TRY(const auto put, core.store->PutNew(ctx, key, publication.encoded->object));
+  static_cast<void>(put);
+
+  format::VersionEntry entry;
+  const format::LogicalHeader& header = publication.commit->header;
+  entry.commit_id = publication.encoded->commit_id;
+  entry.meta_id = meta_id;
+  entry.has_step = header.has_step;
+  entry.step = header.step;
+  entry.logical_bytes = publication.commit->LogicalBytes();
+  entry.stored_bytes = publication.stored_bytes;
+  entry.message = Shorten(header.message, kHeadMessageBytesMax);
+  for (const auto& [metric, value] : header.metrics) {
+    if (entry.metrics.size() < format::kEntryMetricsMax) entry.metrics.emplace(metric, value);
+  }
+
+  Heads::Change change;
+  change.name = publication.name;
+  change.create_type = publication.artifact_type;
+  change.base_epoch = publication.base_epoch;
+  change.used.push_back(meta_id);
+  for (const format::PackRow& pack : publication.commit->packs) change.used.push_back(pack.id);
+  uint64_t version = 0;
+  const auto find_ours = [&](const format::Head& head) {
+    for (const format::VersionEntry& each : head.versions) {
+      if (each.commit_id == entry.commit_id) version = each.version;
+    }
+    return version != 0;
+  };
+  change.done = find_ours;
+  change.edit = [&](format::Head& head) -> Status {
+    if (head.state == format::HeadState::kSealed) {
+      return Error(ErrorCode::kUnsupported, "'" + head.name + "' is sealed; it takes no new version");
+    }
+    head.state = format::HeadState::kOpen;
+    entry.version = head.last_version() + 1;
+    const int64_t previous_ms = head.versions.empty() ? 0 : head.versions.back().time_ms;
+    entry.time_ms = std::max(ctx.clock().WallMs(), previous_ms + 1);
+    head.versions.push_back(entry);
+    for (const std::string& alias : publication.aliases) {
+      if (head.tags.contains(alias)) {
+        return Error(ErrorCode::kAlreadyExists,
+                     "'" + alias + "' is a tag of '" + head.name + "', which never moves");
+      }
+      head.aliases[alias] = entry.version;
+    }
+    return OkStatus();
+  };
+  VARVE_TRY(const format::Head head, core.heads.Commit(ctx, change));
+  version = 0;
+  if (!find_ours(head)) {
+    return Error(ErrorCode::kInternal, "the commit to '" + publication.name + "' is not in its head");
+  }
+  return version;
+}
+
+Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
+                                                  const std::shared_ptr<Core>& core,
+                                                  std::string name, SaveOptions options) {
+  const int64_t begun_ns = ctx.clock().SteadyNs();
+  VARVE_CHECK_OK(core->CheckWritable());
+  VARVE_CHECK_OK(format::CheckArtifactName(name));
+  VARVE_CHECK_OK(format::CheckLabel(options.artifact_type));
+  for (const std::string& alias : options.aliases) VARVE_CHECK_OK(format::CheckLabel(alias));
+  // Before any head is read: what is learned from heads counts from this epoch on.
+  VARVE_TRY(const uint64_t base_epoch, core->guard.Base(ctx));
+  VARVE_TRY(auto writer, ChunkWriter::Make(*core, ctx,
+                                           {.target = name,
+                                            .memory_bytes = options.memory_bytes,
+                                            .background = options.background,
+                                            .compress = core->options.compress}));
+  std::vector<hash::Digest> parents;
+  auto previous = core->heads.Read(ctx, name);
+  if (previous.ok()) {
+    auto latest = LatestLive(ctx, *core, previous->head);
+    if (latest.ok()) {
+      VARVE_TRY(const ReadCommitReply base, ReadCommit(ctx, *core, *latest));
+      writer->AddBase(base.decoded.commit);
+      parents.push_back(latest->commit_id);
+    } else if (latest.error().code() != ErrorCode::kNotFound) {
+      return std::move(latest).error();
+    }
+  } else if (previous.error().code() != ErrorCode::kNotFound) {
+    return std::move(previous).error();
+  }
+  for (const std::string& address : options.parents) {
+    VARVE_TRY(const Resolved parent, Resolve(ctx, *core, address));
+    VARVE_TRY(const ReadCommitReply base, ReadCommit(ctx, *core, parent.entry));
+    writer->AddBase(base.decoded.commit);
+    if (std::find(parents.begin(), parents.end(), parent.entry.commit_id) == parents.end()) {
+      parents.push_back(parent.entry.commit_id);
+    }
+  }
+  if (parents.size() > format::kParentsMax) {
+    return Error(ErrorCode::kInvalidArgument, "a version has at most 16 parents");
+  }
+  auto session = std::make_unique<Session>(core, std::move(name), std::move(options),
+                                           std::move(writer), base_epoch, begun_ns);
+  session->SetParents(std::move(parents));
+  return std::unique_ptr<SaveSession>(std::move(session));
+}
+
+}  // namespace varve::lake

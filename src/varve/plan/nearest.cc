@@ -1,0 +1,39 @@
+#include "varve/plan/nearest.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace varve::plan {
+namespace {
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::string Nearest(std::string_view wanted, const std::vector<std::string>& names) {
+  std::string nearest;
+  size_t best = wanted.size() / 2 + 2;  // Farther than this is another word, not a slip.
+  for (const std::string& name : names) {
+    const size_t distance = EditDistance(wanted, name);
+    if (distance < best) {
+      best = distance;
+      nearest = name;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace varve::plan
