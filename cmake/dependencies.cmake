@@ -12,7 +12,6 @@ find_library(ZSTD_STATIC libzstd.a REQUIRED)
 find_library(CRYPTO_STATIC libcrypto.a REQUIRED)
 find_path(BLAKE3_INCLUDE llvm-c/blake3.h PATHS /usr/lib/llvm-16/include REQUIRED)
 find_library(BLAKE3_STATIC libLLVMSupport.a PATHS /usr/lib/llvm-16/lib REQUIRED)
-find_program(FLATC flatc REQUIRED)
 
 add_library(varve_zstd INTERFACE)
 target_link_libraries(varve_zstd INTERFACE ${ZSTD_STATIC})

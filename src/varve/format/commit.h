@@ -7,7 +7,7 @@
 // follow format/names.h and are unique; shapes times element size equal raw bytes; the chunks of an
 // item cover it exactly; ordinals are in range; packs are sorted and unique; chunk ranges lie inside
 // their pack; digests of items match their chunks (ItemDigest).
-// Pure; sections are FlatBuffers (commit.fbs), verified before use.
+// Pure; sections are little-endian columns (format/wire.h; docs/format.md, Commit).
 #pragma once
 
 #include <array>

@@ -1,0 +1,165 @@
+#include "varve/format/envelope.h"
+
+#define ZSTD_STATIC_LINKING_ONLY
+#include <zstd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "varve/format/wire.h"
+
+namespace varve::format {
+namespace {
+
+constexpr std::string_view kHeadMagic("\x89VARVE\r\n", 8);
+constexpr std::string_view kFootMagic("EVRAVEND", 8);
+constexpr int kLevel = 3;
+constexpr int kWindowLogMax = 27;
+constexpr size_t kRowBytes = 4 + 1 + 8 + 8 + 8 + 32;
+constexpr size_t kFixedFooterBytes = 2 + 2 + 2 + 2 + 2 + 2;  // Versions, type, section count.
+constexpr size_t kTrailerBytes = 4 + 8 + 8;                  // CRC-32C, footer length, magic.
+
+enum class SectionCodec : uint8_t { kPlain = 0, kZstd = 1 };
+
+Error Damaged(const std::string& what, size_t offset) {
+  return Error(ErrorCode::kCorrupt, "object is damaged: " + what + ". offset=" + std::to_string(offset));
+}
+
+Bytes Compress(ByteView raw) {
+  Bytes out(ZSTD_compressBound(raw.size()));
+  const size_t length = ZSTD_compress(out.data(), out.size(), raw.data(), raw.size(), kLevel);
+  if (ZSTD_isError(length) != 0) return {};
+  out.resize(length);
+  return out;
+}
+
+bool Decompress(ByteView stored, MutableByteView raw) {
+  struct Free {
+    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+  };
+  const std::unique_ptr<ZSTD_DCtx, Free> context(ZSTD_createDCtx());
+  ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kWindowLogMax);
+  const size_t length =
+      ZSTD_decompressDCtx(context.get(), raw.data(), raw.size(), stored.data(), stored.size());
+  return ZSTD_isError(length) == 0 && length == raw.size();
+}
+
+}  // namespace
+
+const Section* Envelope::Find(uint32_t tag) const {
+  for (const Section& section : sections) {
+    if (section.tag == tag) return &section;
+  }
+  return nullptr;
+}
+
+Result<Bytes> EncodeEnvelope(const Envelope& envelope) {
+  if (envelope.sections.size() > kSectionsMax) {
+    return Error(ErrorCode::kInternal, "an object has too many sections");
+  }
+  Writer object, footer;
+  object.Raw(AsBytes(kHeadMagic));
+  footer.U16(kFormatVersion);
+  footer.U16(static_cast<uint16_t>(envelope.type));
+  footer.U16(envelope.min_reader);
+  footer.U16(envelope.min_writer);
+  footer.U16(envelope.min_gc);
+  footer.U16(static_cast<uint16_t>(envelope.sections.size()));
+  for (const Section& section : envelope.sections) {
+    if (section.raw.size() > kSectionRawBytesMax) {
+      return Error(ErrorCode::kResourceExhausted, "a section of metadata would pass 1 GiB; save fewer items");
+    }
+    Bytes packed;
+    if (section.compress) packed = Compress(section.raw);
+    const bool use_packed = !packed.empty() && packed.size() < section.raw.size();
+    const ByteView stored = use_packed ? ByteView(packed) : ByteView(section.raw);
+    footer.U32(section.tag);
+    footer.U8(static_cast<uint8_t>(use_packed ? SectionCodec::kZstd : SectionCodec::kPlain));
+    footer.U64(object.size());
+    footer.U64(stored.size());
+    footer.U64(section.raw.size());
+    footer.Raw(hash::Blake3Of(section.raw).bytes);
+    object.Raw(stored);
+  }
+  // The checksum covers the table and the length that follows it.
+  const uint64_t footer_bytes = footer.size() + kTrailerBytes;
+  Writer checked;
+  checked.Raw(footer.view());
+  checked.U64(footer_bytes);
+  object.Raw(footer.view());
+  object.U32(hash::Crc32c(checked.view()));
+  object.U64(footer_bytes);
+  object.Raw(AsBytes(kFootMagic));
+  return object.Take();
+}
+
+Result<Envelope> DecodeEnvelope(ByteView object) {
+  const size_t least = kHeadMagic.size() + kFixedFooterBytes + kTrailerBytes;
+  if (object.size() < least) return Damaged("it is too short", object.size());
+  if (AsText(object.first(kHeadMagic.size())) != kHeadMagic) return Damaged("its first bytes are wrong", 0);
+  if (AsText(object.last(kFootMagic.size())) != kFootMagic) {
+    return Damaged("its last bytes are wrong", object.size() - kFootMagic.size());
+  }
+  Reader trailer(object.last(kTrailerBytes));
+  const uint32_t crc = trailer.U32();
+  const uint64_t footer_bytes = trailer.U64();
+  if (footer_bytes < kFixedFooterBytes + kTrailerBytes || footer_bytes > object.size() - kHeadMagic.size()) {
+    return Damaged("its footer has an impossible length", object.size() - kTrailerBytes);
+  }
+  const size_t footer_at = object.size() - footer_bytes;
+  const ByteView table = object.subspan(footer_at, footer_bytes - kTrailerBytes);
+  Writer checked;
+  checked.Raw(table);
+  checked.U64(footer_bytes);
+  if (hash::Crc32c(checked.view()) != crc) return Damaged("its footer fails its checksum", footer_at);
+
+  Reader reader(table);
+  Envelope envelope;
+  const uint16_t version = reader.U16();
+  envelope.type = static_cast<ObjectType>(reader.U16());
+  envelope.min_reader = reader.U16();
+  envelope.min_writer = reader.U16();
+  envelope.min_gc = reader.U16();
+  const uint16_t count = reader.U16();
+  if (version == 0 || envelope.min_reader > kFormatVersion) {
+    return Error(ErrorCode::kUnsupported, "the object needs a reader of format " +
+                                              std::to_string(envelope.min_reader) + "; upgrade varve");
+  }
+  if (count > kSectionsMax || reader.left() != count * kRowBytes) {
+    return Damaged("its section table has an impossible length", footer_at);
+  }
+  uint64_t next = kHeadMagic.size();
+  for (uint16_t i = 0; i < count; ++i) {
+    Section section;
+    section.tag = reader.U32();
+    const uint8_t codec = reader.U8();
+    const uint64_t offset = reader.U64(), stored_bytes = reader.U64(), raw_bytes = reader.U64();
+    const ByteView digest = reader.Raw(32);
+    // Sections follow one another without a hole, so no byte of the object goes unchecked.
+    if (offset != next || stored_bytes > footer_at - next || raw_bytes > kSectionRawBytesMax ||
+        codec > static_cast<uint8_t>(SectionCodec::kZstd) ||
+        (codec == 0 && stored_bytes != raw_bytes) ||
+        (codec == 1 && raw_bytes / 50'000 > stored_bytes)) {
+      return Damaged("a section has an impossible place or length", footer_at);
+    }
+    if (envelope.Find(section.tag) != nullptr) return Damaged("a section is there twice", footer_at);
+    const ByteView stored = object.subspan(offset, stored_bytes);
+    next += stored_bytes;
+    if (codec == 0) {
+      section.compress = false;
+      section.raw.assign(stored.begin(), stored.end());
+    } else {
+      section.raw.resize(raw_bytes);
+      if (!Decompress(stored, section.raw)) return Damaged("a section does not decode", offset);
+    }
+    const hash::Digest actual = hash::Blake3Of(section.raw);
+    if (!std::equal(digest.begin(), digest.end(), actual.bytes.begin())) {
+      return Damaged("a section has another digest", offset);
+    }
+    envelope.sections.push_back(std::move(section));
+  }
+  if (next != footer_at) return Damaged("bytes lie between its sections and its footer", next);
+  return envelope;
+}
+
+}  // namespace varve::format
