@@ -1,0 +1,353 @@
+#include "varve/format/commit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "varve/format/envelope.h"
+#include "varve/format/json.h"
+#include "varve/format/names.h"
+#include "varve/format/wire.h"
+
+namespace varve::format {
+namespace {
+
+constexpr uint32_t kTagHeader = Tag("HEAD"), kTagItems = Tag("ITEM"), kTagMap = Tag("CMAP"),
+                   kTagChunks = Tag("CHNK"), kTagPacks = Tag("PACK");
+constexpr std::string_view kCommitContext = "varve 2026 commit v1";
+constexpr std::string_view kItemContext = "varve 2026 item v1";
+constexpr size_t kMessageBytesMax = 4096, kMetricNameBytesMax = 200;
+constexpr int kTreeDepthMax = 250;
+
+Error Damaged(const std::string& what) {
+  return Error(ErrorCode::kCorrupt, "the commit object is damaged: " + what);
+}
+Error Refused(const std::string& what) { return Error(ErrorCode::kInvalidArgument, what); }
+
+Status CheckHeader(const LogicalHeader& header) {
+  VARVE_CHECK_OK(CheckLabel(header.artifact_type));
+  if (header.parents.size() > kParentsMax) return Refused("a version has at most 16 parents");
+  if (header.message.size() > kMessageBytesMax || !ValidUtf8(header.message)) {
+    return Refused("a message is UTF-8 of at most 4 KiB");
+  }
+  if (header.metrics.size() > kMetricsMax) return Refused("a version has at most 1,024 metrics");
+  for (const auto& [metric, value] : header.metrics) {
+    if (metric.empty() || metric.size() > kMetricNameBytesMax || !ValidUtf8(metric)) {
+      return Refused("a metric's name is UTF-8 of 1 to 200 bytes");
+    }
+  }
+  if (header.metadata_json.size() > kMetadataJsonBytesMax ||
+      (!header.metadata_json.empty() && !ParseObject(header.metadata_json, kJsonDepthMax).ok())) {
+    return Refused("metadata is one JSON object of at most 1 MiB and 32 levels");
+  }
+  if (header.tree_json.size() > kTreeJsonBytesMax ||
+      (!header.tree_json.empty() && !ValidJson(header.tree_json, kTreeDepthMax))) {
+    return Refused("the tree is JSON of at most 256 MiB and 250 levels");
+  }
+  return OkStatus();
+}
+
+Bytes EncodeHeader(const LogicalHeader& header) {
+  Writer writer;
+  writer.Text(header.artifact_type);
+  writer.U64(header.parents.size());
+  for (const Digest& parent : header.parents) writer.Raw(parent.bytes);
+  writer.Raw(header.save_id);
+  writer.U64(static_cast<uint64_t>(header.created_ms));
+  writer.U8(header.has_step ? 1 : 0);
+  writer.U64(static_cast<uint64_t>(header.step));
+  writer.Text(header.message);
+  writer.Text(header.metadata_json);
+  writer.U64(header.metrics.size());
+  for (const auto& [metric, value] : header.metrics) {
+    writer.Text(metric);
+    writer.F64(value);
+  }
+  writer.Text(header.tree_json);
+  return writer.Take();
+}
+
+Digest ReadDigest(Reader& reader) {
+  Digest digest;
+  const ByteView bytes = reader.Raw(digest.bytes.size());
+  std::copy(bytes.begin(), bytes.end(), digest.bytes.begin());
+  return digest;
+}
+
+Result<LogicalHeader> DecodeHeader(ByteView bytes) {
+  Reader reader(bytes);
+  LogicalHeader header;
+  header.artifact_type = reader.Text(100);
+  for (uint64_t left = reader.Count(kParentsMax, 32); left > 0; --left) {
+    header.parents.push_back(ReadDigest(reader));
+  }
+  const ByteView save_id = reader.Raw(header.save_id.size());
+  std::copy(save_id.begin(), save_id.end(), header.save_id.begin());
+  header.created_ms = static_cast<int64_t>(reader.U64());
+  const uint8_t has_step = reader.U8();
+  header.has_step = has_step == 1;
+  header.step = static_cast<int64_t>(reader.U64());
+  header.message = reader.Text(kMessageBytesMax);
+  header.metadata_json = reader.Text(kMetadataJsonBytesMax);
+  for (uint64_t left = reader.Count(kMetricsMax, 12); left > 0; --left) {
+    std::string metric = reader.Text(kMetricNameBytesMax);
+    const double value = reader.F64();
+    header.metrics.emplace(std::move(metric), value);
+  }
+  header.tree_json = reader.Text(kTreeJsonBytesMax);
+  if (!reader.AtEnd() || has_step > 1) return Damaged("its header has the wrong length");
+  if (auto status = CheckHeader(header); !status.ok()) return Damaged(status.error().message());
+  return header;
+}
+
+Bytes EncodeItems(const Commit& commit) {
+  Writer writer;
+  writer.U64(commit.tensors.size());
+  for (const TensorRow& row : commit.tensors) {
+    writer.Text(row.name);
+    writer.U8(static_cast<uint8_t>(row.dtype));
+    writer.U32(static_cast<uint32_t>(row.shape.size()));
+    for (const uint64_t dim : row.shape) writer.U64(dim);
+    writer.U64(row.raw_bytes);
+    writer.Raw(row.digest.bytes);
+  }
+  writer.U64(commit.files.size());
+  for (const FileRow& row : commit.files) {
+    writer.Text(row.path);
+    writer.U8(row.executable ? 1 : 0);
+    writer.U64(row.raw_bytes);
+    writer.Raw(row.digest.bytes);
+  }
+  return writer.Take();
+}
+
+Status DecodeItems(ByteView bytes, Commit& commit) {
+  Reader reader(bytes);
+  for (uint64_t left = reader.Count(kItemsMax, 4 + 1 + 4 + 8 + 32); left > 0; --left) {
+    TensorRow row;
+    row.name = reader.Text(1024);
+    const auto dtype = codec::DTypeFromNumber(reader.U8());
+    const uint32_t dims = reader.U32();
+    if (!dtype.has_value() || dims > kDimsMax) return Damaged("a tensor has an unknown dtype or too many dimensions");
+    row.dtype = *dtype;
+    for (uint32_t i = 0; i < dims; ++i) row.shape.push_back(reader.U64());
+    row.raw_bytes = reader.U64();
+    row.digest = ReadDigest(reader);
+    commit.tensors.push_back(std::move(row));
+  }
+  for (uint64_t left = reader.Count(kItemsMax, 4 + 1 + 8 + 32); left > 0; --left) {
+    FileRow row;
+    row.path = reader.Text(1024);
+    const uint8_t flags = reader.U8();
+    if (flags > 1) return Damaged("a file has unknown flags");
+    row.executable = flags == 1;
+    row.raw_bytes = reader.U64();
+    row.digest = ReadDigest(reader);
+    commit.files.push_back(std::move(row));
+  }
+  return reader.AtEnd() ? OkStatus() : Status(Damaged("its item table has the wrong length"));
+}
+
+Bytes EncodeMap(const Commit& commit) {
+  Writer writer;
+  const auto put = [&](const std::vector<uint32_t>& chunks) {
+    writer.U64(chunks.size());
+    for (const uint32_t chunk : chunks) writer.U32(chunk);
+  };
+  for (const TensorRow& row : commit.tensors) put(row.chunks);
+  for (const FileRow& row : commit.files) put(row.chunks);
+  return writer.Take();
+}
+
+Status DecodeMap(ByteView bytes, Commit& commit) {
+  Reader reader(bytes);
+  const auto get = [&](std::vector<uint32_t>& chunks) {
+    chunks.resize(reader.Count(kChunksMax, 4));
+    for (uint32_t& chunk : chunks) chunk = reader.U32();
+  };
+  for (TensorRow& row : commit.tensors) get(row.chunks);
+  for (FileRow& row : commit.files) get(row.chunks);
+  return reader.AtEnd() ? OkStatus() : Status(Damaged("its chunk map has the wrong length"));
+}
+
+Bytes EncodeChunks(const std::vector<ChunkRow>& chunks) {
+  Writer writer;
+  writer.U64(chunks.size());
+  for (const ChunkRow& row : chunks) writer.Raw(row.digest.bytes);
+  for (const ChunkRow& row : chunks) writer.U32(row.pack);
+  for (const ChunkRow& row : chunks) writer.U64(row.offset);
+  for (const ChunkRow& row : chunks) writer.U32(row.payload_bytes);
+  for (const ChunkRow& row : chunks) writer.U32(row.raw_bytes);
+  for (const ChunkRow& row : chunks) writer.U8(static_cast<uint8_t>(row.codec));
+  return writer.Take();
+}
+
+Status DecodeChunks(ByteView bytes, std::vector<ChunkRow>& chunks) {
+  Reader reader(bytes);
+  chunks.resize(reader.Count(kChunksMax, 32 + 4 + 8 + 4 + 4 + 1));
+  for (ChunkRow& row : chunks) row.digest = ReadDigest(reader);
+  for (ChunkRow& row : chunks) row.pack = reader.U32();
+  for (ChunkRow& row : chunks) row.offset = reader.U64();
+  for (ChunkRow& row : chunks) row.payload_bytes = reader.U32();
+  for (ChunkRow& row : chunks) row.raw_bytes = reader.U32();
+  for (ChunkRow& row : chunks) row.codec = static_cast<codec::CodecId>(reader.U8());
+  return reader.AtEnd() ? OkStatus() : Status(Damaged("its chunk table has the wrong length"));
+}
+
+Bytes EncodePacks(const std::vector<PackRow>& packs) {
+  Writer writer;
+  writer.U64(packs.size());
+  for (const PackRow& row : packs) {
+    writer.Raw(row.id.bytes);
+    writer.U64(row.object_bytes);
+    writer.U64(row.live_bytes);
+  }
+  return writer.Take();
+}
+
+Result<std::vector<PackRow>> DecodePacks(ByteView bytes) {
+  Reader reader(bytes);
+  std::vector<PackRow> packs;
+  for (uint64_t left = reader.Count(kChunksMax, 32); left > 0; --left) {
+    PackRow row;
+    auto id = ObjectId::FromBytes(reader.Raw(16));
+    if (!id.ok()) return Damaged(id.error().message());
+    row.id = *id;
+    row.object_bytes = reader.U64();
+    row.live_bytes = reader.U64();
+    if (!packs.empty() && !(packs.back().id < row.id)) return Damaged("its pack set is not sorted");
+    packs.push_back(row);
+  }
+  if (!reader.AtEnd()) return Damaged("its pack set has the wrong length");
+  return packs;
+}
+
+Status CheckCover(const Commit& commit, const std::string& item, uint64_t raw_bytes,
+                  const std::vector<uint32_t>& ordinals, const Digest& digest) {
+  uint64_t covered = 0;
+  std::vector<Digest> digests;
+  for (const uint32_t ordinal : ordinals) {
+    if (ordinal >= commit.chunks.size()) return Damaged("'" + item + "' names a chunk that is not there");
+    covered += commit.chunks[ordinal].raw_bytes;
+    digests.push_back(commit.chunks[ordinal].digest);
+  }
+  if (covered != raw_bytes) return Damaged("the chunks of '" + item + "' do not cover it");
+  if (ItemDigest(raw_bytes, digests) != digest) return Damaged("the chunks of '" + item + "' are not its own");
+  return OkStatus();
+}
+
+Status CheckInvariants(const Commit& commit) {
+  if (commit.tensors.size() > kItemsMax || commit.files.size() > kItemsMax ||
+      commit.chunks.size() > kChunksMax) {
+    return Damaged("it has more items or chunks than the format allows");
+  }
+  std::set<std::string_view> names;
+  for (const TensorRow& row : commit.tensors) {
+    if (auto path = CheckPath(row.name); !path.ok()) return Damaged(path.error().message());
+    if (!names.insert(row.name).second) return Damaged("'" + row.name + "' is there twice");
+    uint64_t bytes = codec::ElementBytes(row.dtype);
+    for (const uint64_t dim : row.shape) {
+      if (__builtin_mul_overflow(bytes, dim, &bytes)) return Damaged("the shape of '" + row.name + "' is too large");
+    }
+    if (bytes != row.raw_bytes) return Damaged("shape and bytes of '" + row.name + "' do not agree");
+    VARVE_CHECK_OK(CheckCover(commit, row.name, row.raw_bytes, row.chunks, row.digest));
+  }
+  for (const FileRow& row : commit.files) {
+    if (auto path = CheckPath(row.path); !path.ok()) return Damaged(path.error().message());
+    if (!names.insert(row.path).second) return Damaged("'" + row.path + "' is there twice");
+    VARVE_CHECK_OK(CheckCover(commit, row.path, row.raw_bytes, row.chunks, row.digest));
+  }
+  for (const ChunkRow& row : commit.chunks) {
+    if (row.pack >= commit.packs.size() || row.raw_bytes == 0 || row.raw_bytes > codec::kChunkRawBytesMax ||
+        row.payload_bytes == 0 || row.payload_bytes > row.raw_bytes ||
+        row.offset > commit.packs[row.pack].object_bytes ||
+        row.payload_bytes > commit.packs[row.pack].object_bytes - row.offset) {
+      return Damaged("a chunk lies outside of its pack");
+    }
+  }
+  return OkStatus();
+}
+
+Digest CommitId(const LogicalBytes& logical) {
+  hash::Blake3 hasher(kCommitContext);
+  hasher.UpdateU64(logical.header.size()).Update(logical.header);
+  hasher.UpdateU64(logical.items.size()).Update(logical.items);
+  return hasher.Finish();
+}
+
+Result<ByteView> SectionOf(const Envelope& envelope, uint32_t tag) {
+  const Section* section = envelope.Find(tag);
+  if (section == nullptr) return Damaged("a section is missing");
+  return ByteView(section->raw);
+}
+
+}  // namespace
+
+uint64_t Commit::LogicalBytes() const {
+  uint64_t bytes = 0;
+  for (const TensorRow& row : tensors) bytes += row.raw_bytes;
+  for (const FileRow& row : files) bytes += row.raw_bytes;
+  return bytes;
+}
+
+Digest ItemDigest(uint64_t raw_bytes, const std::vector<Digest>& chunk_digests) {
+  hash::Blake3 hasher(kItemContext);
+  hasher.UpdateU64(raw_bytes);
+  for (const Digest& digest : chunk_digests) hasher.Update(digest.bytes);
+  return hasher.Finish();
+}
+
+Result<EncodedCommit> EncodeCommit(const Commit& commit, const LogicalBytes* logical) {
+  LogicalBytes made;
+  if (logical == nullptr) {
+    VARVE_CHECK_OK(CheckHeader(commit.header));
+    made.header = EncodeHeader(commit.header);
+    made.items = EncodeItems(commit);
+    logical = &made;
+  }
+  // What a reader would refuse is never written.
+  if (auto sound = CheckInvariants(commit); !sound.ok()) {
+    return Error(ErrorCode::kInternal, "refusing to write a commit: " + sound.error().message());
+  }
+  Envelope envelope;
+  envelope.type = ObjectType::kCommit;
+  envelope.sections = {{kTagHeader, logical->header, true},
+                       {kTagItems, logical->items, true},
+                       {kTagMap, EncodeMap(commit), true},
+                       {kTagChunks, EncodeChunks(commit.chunks), true},
+                       {kTagPacks, EncodePacks(commit.packs), true}};
+  EncodedCommit encoded;
+  VARVE_TRY(encoded.object, EncodeEnvelope(envelope));
+  encoded.commit_id = CommitId(*logical);
+  return encoded;
+}
+
+Result<DecodedCommit> DecodeCommit(ByteView object) {
+  VARVE_TRY(const Envelope envelope, DecodeEnvelope(object));
+  if (envelope.type != ObjectType::kCommit) return Damaged("it is an object of another type");
+  DecodedCommit decoded;
+  VARVE_TRY(const ByteView header, SectionOf(envelope, kTagHeader));
+  VARVE_TRY(const ByteView items, SectionOf(envelope, kTagItems));
+  VARVE_TRY(const ByteView map, SectionOf(envelope, kTagMap));
+  VARVE_TRY(const ByteView chunks, SectionOf(envelope, kTagChunks));
+  VARVE_TRY(const ByteView packs, SectionOf(envelope, kTagPacks));
+  decoded.logical.header.assign(header.begin(), header.end());
+  decoded.logical.items.assign(items.begin(), items.end());
+  decoded.commit_id = CommitId(decoded.logical);
+  VARVE_TRY(decoded.commit.header, DecodeHeader(header));
+  VARVE_CHECK_OK(DecodeItems(items, decoded.commit));
+  VARVE_CHECK_OK(DecodeMap(map, decoded.commit));
+  VARVE_CHECK_OK(DecodeChunks(chunks, decoded.commit.chunks));
+  VARVE_TRY(decoded.commit.packs, DecodePacks(packs));
+  VARVE_CHECK_OK(CheckInvariants(decoded.commit));
+  return decoded;
+}
+
+Result<std::vector<PackRow>> DecodePackSet(ByteView object) {
+  VARVE_TRY(const Envelope envelope, DecodeEnvelope(object));
+  VARVE_TRY(const ByteView packs, SectionOf(envelope, kTagPacks));
+  return DecodePacks(packs);
+}
+
+}  // namespace varve::format
