@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <set>
+#include <unordered_set>
 
 #include "varve/format/envelope.h"
 #include "varve/format/json.h"
 #include "varve/format/names.h"
+#include "varve/format/pack.h"
 #include "varve/format/wire.h"
 
 namespace varve::format {
@@ -92,6 +93,7 @@ Result<LogicalHeader> DecodeHeader(ByteView bytes) {
   header.metadata_json = reader.Text(kMetadataJsonBytesMax);
   for (uint64_t left = reader.Count(kMetricsMax, 12); left > 0; --left) {
     std::string metric = reader.Text(kMetricNameBytesMax);
+    if (!header.metrics.empty() && metric <= header.metrics.rbegin()->first) reader.Fail();
     const double value = reader.F64();
     header.metrics.emplace(std::move(metric), value);
   }
@@ -242,7 +244,7 @@ Status CheckInvariants(const Commit& commit) {
       commit.chunks.size() > kChunksMax) {
     return Damaged("it has more items or chunks than the format allows");
   }
-  std::set<std::string_view> names;
+  std::unordered_set<std::string_view> names;
   for (const TensorRow& row : commit.tensors) {
     if (auto path = CheckPath(row.name); !path.ok()) return Damaged(path.error().message());
     if (!names.insert(row.name).second) return Damaged("'" + row.name + "' is there twice");
@@ -253,17 +255,31 @@ Status CheckInvariants(const Commit& commit) {
     if (bytes != row.raw_bytes) return Damaged("shape and bytes of '" + row.name + "' do not agree");
     VARVE_CHECK_OK(CheckCover(commit, row.name, row.raw_bytes, row.chunks, row.digest));
   }
+  const FileRow* previous = nullptr;
   for (const FileRow& row : commit.files) {
+    if (previous != nullptr && row.path <= previous->path) return Damaged("its files are not sorted");
+    previous = &row;
     if (auto path = CheckPath(row.path); !path.ok()) return Damaged(path.error().message());
     if (!names.insert(row.path).second) return Damaged("'" + row.path + "' is there twice");
     VARVE_CHECK_OK(CheckCover(commit, row.path, row.raw_bytes, row.chunks, row.digest));
   }
+  std::vector<uint64_t> live_bytes(commit.packs.size());
+  std::unordered_set<Digest, hash::DigestHasher> digests;
   for (const ChunkRow& row : commit.chunks) {
+    if (!digests.insert(row.digest).second) return Damaged("a chunk is there twice");
     if (row.pack >= commit.packs.size() || row.raw_bytes == 0 || row.raw_bytes > codec::kChunkRawBytesMax ||
         row.payload_bytes == 0 || row.payload_bytes > row.raw_bytes ||
         row.offset > commit.packs[row.pack].object_bytes ||
         row.payload_bytes > commit.packs[row.pack].object_bytes - row.offset) {
       return Damaged("a chunk lies outside of its pack");
+    }
+    live_bytes[row.pack] += row.payload_bytes;
+  }
+  for (size_t i = 0; i < commit.packs.size(); ++i) {
+    const PackRow& row = commit.packs[i];
+    if (i > 0 && !(commit.packs[i - 1].id < row.id)) return Damaged("its pack set is not sorted");
+    if (row.object_bytes > kPackBytesMax || row.live_bytes != live_bytes[i]) {
+      return Damaged("the bytes of a pack do not add up");
     }
   }
   return OkStatus();
@@ -274,6 +290,27 @@ Digest CommitId(const LogicalBytes& logical) {
   hasher.UpdateU64(logical.header.size()).Update(logical.header);
   hasher.UpdateU64(logical.items.size()).Update(logical.items);
   return hasher.Finish();
+}
+
+// Bytes carried over must describe the very items whose chunks are being placed.
+Status CheckSameItems(const Commit& commit, const LogicalBytes& logical) {
+  VARVE_TRY(const LogicalHeader header, DecodeHeader(logical.header));
+  static_cast<void>(header);
+  Commit carried;
+  VARVE_CHECK_OK(DecodeItems(logical.items, carried));
+  const auto same_tensor = [](const TensorRow& a, const TensorRow& b) {
+    return a.name == b.name && a.dtype == b.dtype && a.shape == b.shape && a.digest == b.digest;
+  };
+  const auto same_file = [](const FileRow& a, const FileRow& b) {
+    return a.path == b.path && a.executable == b.executable && a.digest == b.digest;
+  };
+  if (!std::equal(commit.tensors.begin(), commit.tensors.end(), carried.tensors.begin(),
+                  carried.tensors.end(), same_tensor) ||
+      !std::equal(commit.files.begin(), commit.files.end(), carried.files.begin(),
+                  carried.files.end(), same_file)) {
+    return Error(ErrorCode::kInternal, "refusing to write a commit: its items are not those carried over");
+  }
+  return OkStatus();
 }
 
 Result<ByteView> SectionOf(const Envelope& envelope, uint32_t tag) {
@@ -305,6 +342,8 @@ Result<EncodedCommit> EncodeCommit(const Commit& commit, const LogicalBytes* log
     made.header = EncodeHeader(commit.header);
     made.items = EncodeItems(commit);
     logical = &made;
+  } else {
+    VARVE_CHECK_OK(CheckSameItems(commit, *logical));
   }
   // What a reader would refuse is never written.
   if (auto sound = CheckInvariants(commit); !sound.ok()) {
@@ -345,8 +384,7 @@ Result<DecodedCommit> DecodeCommit(ByteView object) {
 }
 
 Result<std::vector<PackRow>> DecodePackSet(ByteView object) {
-  VARVE_TRY(const Envelope envelope, DecodeEnvelope(object));
-  VARVE_TRY(const ByteView packs, SectionOf(envelope, kTagPacks));
+  VARVE_TRY(const Bytes packs, DecodeSection(object, ObjectType::kCommit, kTagPacks));
   return DecodePacks(packs);
 }
 

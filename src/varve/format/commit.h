@@ -6,7 +6,7 @@
 // Invariants checked by DecodeCommit, so that the rest of the code may rely on them: names and paths
 // follow format/names.h and are unique; shapes times element size equal raw bytes; the chunks of an
 // item cover it exactly; ordinals are in range; packs are sorted and unique; chunk ranges lie inside
-// their pack; digests of items match their chunks (ItemDigest).
+// their pack; live bytes of packs add up; digests of items match their chunks (ItemDigest).
 // Pure; sections are little-endian columns (format/wire.h; docs/format.md, Commit).
 #pragma once
 
@@ -25,7 +25,7 @@
 namespace varve::format {
 
 inline constexpr uint64_t kItemsMax = 1'000'000;    // Tensors and files of one version, each.
-inline constexpr uint64_t kChunksMax = 64'000'000;
+inline constexpr uint64_t kChunksMax = 20'000'000;  // Their table stays below one section's limit.
 inline constexpr uint64_t kTreeJsonBytesMax = 256 * kMiB;
 inline constexpr uint64_t kMetadataJsonBytesMax = 1 * kMiB;
 inline constexpr uint32_t kDimsMax = 64;
@@ -52,7 +52,7 @@ struct FileRow {
 };
 
 struct LogicalHeader {
-  std::string artifact_type;     // "checkpoint", "model", ... : 1 to 64 bytes, label grammar.
+  std::string artifact_type;     // "checkpoint", "model", ... : label grammar (names.h).
   std::vector<Digest> parents;   // Commit ids; the first is the previous version.
   std::array<std::byte, 16> save_id{};  // Chosen per save: makes equal content distinct commits.
   int64_t created_ms = 0;        // Writer's wall clock; for people, never for safety.

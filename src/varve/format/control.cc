@@ -42,7 +42,9 @@ Result<std::string> EncodeDescriptor(const Descriptor& descriptor) {
   json["features_write"] = descriptor.features_write;
   json["features_gc"] = descriptor.features_gc;
   json["features_fsck"] = descriptor.features_fsck;
-  return Dump(json);
+  std::string text = Dump(json);
+  VARVE_CHECK_OK(Readable(DecodeDescriptor(text)));
+  return text;
 }
 
 Result<Descriptor> DecodeDescriptor(std::string_view text) {
@@ -51,7 +53,7 @@ Result<Descriptor> DecodeDescriptor(std::string_view text) {
   Descriptor descriptor;
   if (fields.Text("kind") != "varve lake") fields.Fail("it is an object of another kind");
   descriptor.lake_id = fields.Text("lake_id");
-  descriptor.format = static_cast<uint32_t>(fields.Number("format"));
+  descriptor.format = fields.Number32("format");
   descriptor.created_ms = fields.Signed("created_ms");
   descriptor.hash = fields.Text("hash");
   descriptor.chunk_bytes = fields.Number("chunk_bytes");
@@ -96,7 +98,9 @@ Result<std::string> EncodeGcState(const GcState& state) {
   for (const auto& [epoch, key] : state.lists) json["lists"][std::to_string(epoch)] = key;
   json["oldest_list_epoch"] = std::to_string(state.oldest_list_epoch);
   json["holder"] = state.holder;
-  return Dump(json);
+  std::string text = Dump(json);
+  VARVE_CHECK_OK(Readable(DecodeGcState(text)));
+  return text;
 }
 
 Result<GcState> DecodeGcState(std::string_view text) {
@@ -118,12 +122,24 @@ Result<GcState> DecodeGcState(std::string_view text) {
   }
   state.oldest_list_epoch = fields.Number("oldest_list_epoch");
   state.holder = fields.Text("holder");
+  if (state.oldest_list_epoch > state.epoch ||
+      (!state.lists.empty() && state.lists.rbegin()->first > state.epoch)) {
+    fields.Fail("a list is of a later epoch than the state");
+  }
   VARVE_CHECK_OK(fields.status());
   state.unknown_json = fields.Unknown();
   return state;
 }
 
 Result<Bytes> EncodeGcList(const std::vector<ObjectId>& sorted_ids) {
+  for (size_t i = 1; i < sorted_ids.size(); ++i) {
+    if (!(sorted_ids[i - 1] < sorted_ids[i])) {
+      return Error(ErrorCode::kInternal, "a collector's list is not sorted");
+    }
+  }
+  if (sorted_ids.size() > kGcIdsMax) {
+    return Error(ErrorCode::kResourceExhausted, "a collector's list holds at most 60 million ids");
+  }
   Writer writer;
   writer.U64(sorted_ids.size());
   for (const ObjectId& id : sorted_ids) writer.Raw(id.bytes);
@@ -167,12 +183,13 @@ Result<SessionBlock> DecodeSessionBlock(std::string_view text) {
   SessionBlock block;
   if (fields.Text("kind") != "session") fields.Fail("it is an object of another kind");
   block.session = fields.Number("session");
-  block.block = static_cast<uint32_t>(fields.Number("block"));
-  block.first_counter = static_cast<uint32_t>(fields.Number("first_counter"));
-  block.last_counter = static_cast<uint32_t>(fields.Number("last_counter"));
+  block.block = fields.Number32("block");
+  block.first_counter = fields.Number32("first_counter");
+  block.last_counter = fields.Number32("last_counter");
   block.owner = fields.Text("owner");
   block.target = fields.Text("target");
   block.created_ms = fields.Signed("created_ms");
+  if (block.first_counter > block.last_counter) fields.Fail("its range is impossible");
   VARVE_CHECK_OK(fields.status());
   return block;
 }

@@ -15,14 +15,16 @@ constexpr std::string_view kHeadMagic("\x89VARVE\r\n", 8);
 constexpr std::string_view kFootMagic("EVRAVEND", 8);
 constexpr int kLevel = 3;
 constexpr int kWindowLogMax = 27;
-constexpr size_t kRowBytes = 4 + 1 + 8 + 8 + 8 + 32;
+constexpr size_t kRowBytes = 4 + 1 + 8 + 8 + 8 + 4 + 32;
 constexpr size_t kFixedFooterBytes = 2 + 2 + 2 + 2 + 2 + 2;  // Versions, type, section count.
 constexpr size_t kTrailerBytes = 4 + 8 + 8;                  // CRC-32C, footer length, magic.
+constexpr uint64_t kRatioMax = 50'000;  // zstd reaches 32,768.
 
 enum class SectionCodec : uint8_t { kPlain = 0, kZstd = 1 };
 
 Error Damaged(const std::string& what, size_t offset) {
-  return Error(ErrorCode::kCorrupt, "object is damaged: " + what + ". offset=" + std::to_string(offset));
+  return Error(ErrorCode::kCorrupt,
+               "object is damaged: " + what + ". offset=" + std::to_string(offset));
 }
 
 Bytes Compress(ByteView raw) {
@@ -38,10 +40,117 @@ bool Decompress(ByteView stored, MutableByteView raw) {
     void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
   };
   const std::unique_ptr<ZSTD_DCtx, Free> context(ZSTD_createDCtx());
+  if (context == nullptr) return false;
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kWindowLogMax);
   const size_t length =
       ZSTD_decompressDCtx(context.get(), raw.data(), raw.size(), stored.data(), stored.size());
   return ZSTD_isError(length) == 0 && length == raw.size();
+}
+
+struct Row {
+  uint32_t tag = 0;
+  SectionCodec codec = SectionCodec::kPlain;
+  uint64_t offset = 0, stored_bytes = 0, raw_bytes = 0;
+  uint32_t crc = 0;
+  hash::Digest digest;
+};
+struct Footer {
+  Envelope envelope;  // Without sections.
+  std::vector<Row> rows;
+};
+
+Result<Row> ReadRow(Reader& reader, uint64_t next, size_t footer_at) {
+  Row row;
+  row.tag = reader.U32();
+  const uint8_t codec = reader.U8();
+  row.offset = reader.U64();
+  row.stored_bytes = reader.U64();
+  row.raw_bytes = reader.U64();
+  row.crc = reader.U32();
+  const ByteView digest = reader.Raw(row.digest.bytes.size());
+  // Sections follow one another without a hole, so no byte of the object goes unchecked.
+  const bool placed = !reader.failed() && row.offset == next && row.stored_bytes <= footer_at - next;
+  const bool plain = codec == 0 && row.stored_bytes == row.raw_bytes;
+  const bool packed = codec == 1 && row.raw_bytes / kRatioMax <= row.stored_bytes;
+  if (!placed || (!plain && !packed) || row.raw_bytes > kSectionRawBytesMax) {
+    return Damaged("a section has an impossible place or length", footer_at);
+  }
+  row.codec = static_cast<SectionCodec>(codec);
+  std::copy(digest.begin(), digest.end(), row.digest.bytes.begin());
+  return row;
+}
+
+Result<Footer> ReadFooter(ByteView object) {
+  const size_t least = kHeadMagic.size() + kFixedFooterBytes + kTrailerBytes;
+  if (object.size() < least) return Damaged("it is too short", object.size());
+  if (AsText(object.first(kHeadMagic.size())) != kHeadMagic) {
+    return Damaged("its first bytes are wrong", 0);
+  }
+  if (AsText(object.last(kFootMagic.size())) != kFootMagic) {
+    return Damaged("its last bytes are wrong", object.size() - kFootMagic.size());
+  }
+  Reader trailer(object.last(kTrailerBytes));
+  const uint32_t crc = trailer.U32();
+  const uint64_t footer_bytes = trailer.U64();
+  if (footer_bytes < kFixedFooterBytes + kTrailerBytes ||
+      footer_bytes > object.size() - kHeadMagic.size()) {
+    return Damaged("its footer has an impossible length", object.size() - kTrailerBytes);
+  }
+  const size_t footer_at = object.size() - footer_bytes;
+  const ByteView table = object.subspan(footer_at, footer_bytes - kTrailerBytes);
+  Writer checked;
+  checked.Raw(table);
+  checked.U64(footer_bytes);
+  if (hash::Crc32c(checked.view()) != crc) return Damaged("its footer fails its checksum", footer_at);
+
+  Reader reader(table);
+  Footer footer;
+  Envelope& envelope = footer.envelope;
+  const uint16_t version = reader.U16();
+  envelope.type = static_cast<ObjectType>(reader.U16());
+  envelope.min_reader = reader.U16();
+  envelope.min_writer = reader.U16();
+  envelope.min_gc = reader.U16();
+  const uint16_t count = reader.U16();
+  if (version == 0 || envelope.min_reader > kFormatVersion) {
+    return Error(ErrorCode::kUnsupported, "the object needs a reader of format " +
+                                              std::to_string(envelope.min_reader) +
+                                              "; upgrade varve");
+  }
+  if (count > kSectionsMax || reader.left() != count * kRowBytes) {
+    return Damaged("its section table has an impossible length", footer_at);
+  }
+  uint64_t next = kHeadMagic.size(), raw_bytes = 0;
+  for (uint16_t i = 0; i < count; ++i) {
+    VARVE_TRY(const Row row, ReadRow(reader, next, footer_at));
+    for (const Row& other : footer.rows) {
+      if (other.tag == row.tag) return Damaged("a section is there twice", footer_at);
+    }
+    next += row.stored_bytes;
+    raw_bytes += row.raw_bytes;
+    footer.rows.push_back(row);
+  }
+  if (raw_bytes > kEnvelopeRawBytesMax) return Damaged("its sections are too long", footer_at);
+  if (next != footer_at) return Damaged("bytes lie between its sections and its footer", next);
+  return footer;
+}
+
+Result<Bytes> ReadSection(ByteView object, const Row& row) {
+  const ByteView stored = object.subspan(row.offset, row.stored_bytes);
+  // Before anything is allocated: stored bytes that are not the writer's go no further.
+  if (hash::Crc32c(stored) != row.crc) return Damaged("a section fails its checksum", row.offset);
+  Bytes raw;
+  if (row.codec == SectionCodec::kPlain) {
+    raw.assign(stored.begin(), stored.end());
+  } else {
+    if (ZSTD_getFrameContentSize(stored.data(), stored.size()) != row.raw_bytes) {
+      return Damaged("a section has another length", row.offset);
+    }
+    raw.resize(row.raw_bytes);
+    if (!Decompress(stored, raw)) return Damaged("a section does not decode", row.offset);
+  }
+  if (hash::Blake3Of(raw) != row.digest) return Damaged("a section has another digest", row.offset);
+  return raw;
 }
 
 }  // namespace
@@ -67,7 +176,8 @@ Result<Bytes> EncodeEnvelope(const Envelope& envelope) {
   footer.U16(static_cast<uint16_t>(envelope.sections.size()));
   for (const Section& section : envelope.sections) {
     if (section.raw.size() > kSectionRawBytesMax) {
-      return Error(ErrorCode::kResourceExhausted, "a section of metadata would pass 1 GiB; save fewer items");
+      return Error(ErrorCode::kResourceExhausted,
+                   "a section of metadata would pass 1 GiB; save fewer items");
     }
     Bytes packed;
     if (section.compress) packed = Compress(section.raw);
@@ -78,6 +188,7 @@ Result<Bytes> EncodeEnvelope(const Envelope& envelope) {
     footer.U64(object.size());
     footer.U64(stored.size());
     footer.U64(section.raw.size());
+    footer.U32(hash::Crc32c(stored));
     footer.Raw(hash::Blake3Of(section.raw).bytes);
     object.Raw(stored);
   }
@@ -94,72 +205,22 @@ Result<Bytes> EncodeEnvelope(const Envelope& envelope) {
 }
 
 Result<Envelope> DecodeEnvelope(ByteView object) {
-  const size_t least = kHeadMagic.size() + kFixedFooterBytes + kTrailerBytes;
-  if (object.size() < least) return Damaged("it is too short", object.size());
-  if (AsText(object.first(kHeadMagic.size())) != kHeadMagic) return Damaged("its first bytes are wrong", 0);
-  if (AsText(object.last(kFootMagic.size())) != kFootMagic) {
-    return Damaged("its last bytes are wrong", object.size() - kFootMagic.size());
+  VARVE_TRY(Footer footer, ReadFooter(object));
+  for (const Row& row : footer.rows) {
+    VARVE_TRY(Bytes raw, ReadSection(object, row));
+    footer.envelope.sections.push_back(
+        {row.tag, std::move(raw), row.codec != SectionCodec::kPlain});
   }
-  Reader trailer(object.last(kTrailerBytes));
-  const uint32_t crc = trailer.U32();
-  const uint64_t footer_bytes = trailer.U64();
-  if (footer_bytes < kFixedFooterBytes + kTrailerBytes || footer_bytes > object.size() - kHeadMagic.size()) {
-    return Damaged("its footer has an impossible length", object.size() - kTrailerBytes);
-  }
-  const size_t footer_at = object.size() - footer_bytes;
-  const ByteView table = object.subspan(footer_at, footer_bytes - kTrailerBytes);
-  Writer checked;
-  checked.Raw(table);
-  checked.U64(footer_bytes);
-  if (hash::Crc32c(checked.view()) != crc) return Damaged("its footer fails its checksum", footer_at);
+  return std::move(footer.envelope);
+}
 
-  Reader reader(table);
-  Envelope envelope;
-  const uint16_t version = reader.U16();
-  envelope.type = static_cast<ObjectType>(reader.U16());
-  envelope.min_reader = reader.U16();
-  envelope.min_writer = reader.U16();
-  envelope.min_gc = reader.U16();
-  const uint16_t count = reader.U16();
-  if (version == 0 || envelope.min_reader > kFormatVersion) {
-    return Error(ErrorCode::kUnsupported, "the object needs a reader of format " +
-                                              std::to_string(envelope.min_reader) + "; upgrade varve");
+Result<Bytes> DecodeSection(ByteView object, ObjectType type, uint32_t tag) {
+  VARVE_TRY(const Footer footer, ReadFooter(object));
+  if (footer.envelope.type != type) return Damaged("it is an object of another type", 0);
+  for (const Row& row : footer.rows) {
+    if (row.tag == tag) return ReadSection(object, row);
   }
-  if (count > kSectionsMax || reader.left() != count * kRowBytes) {
-    return Damaged("its section table has an impossible length", footer_at);
-  }
-  uint64_t next = kHeadMagic.size();
-  for (uint16_t i = 0; i < count; ++i) {
-    Section section;
-    section.tag = reader.U32();
-    const uint8_t codec = reader.U8();
-    const uint64_t offset = reader.U64(), stored_bytes = reader.U64(), raw_bytes = reader.U64();
-    const ByteView digest = reader.Raw(32);
-    // Sections follow one another without a hole, so no byte of the object goes unchecked.
-    if (offset != next || stored_bytes > footer_at - next || raw_bytes > kSectionRawBytesMax ||
-        codec > static_cast<uint8_t>(SectionCodec::kZstd) ||
-        (codec == 0 && stored_bytes != raw_bytes) ||
-        (codec == 1 && raw_bytes / 50'000 > stored_bytes)) {
-      return Damaged("a section has an impossible place or length", footer_at);
-    }
-    if (envelope.Find(section.tag) != nullptr) return Damaged("a section is there twice", footer_at);
-    const ByteView stored = object.subspan(offset, stored_bytes);
-    next += stored_bytes;
-    if (codec == 0) {
-      section.compress = false;
-      section.raw.assign(stored.begin(), stored.end());
-    } else {
-      section.raw.resize(raw_bytes);
-      if (!Decompress(stored, section.raw)) return Damaged("a section does not decode", offset);
-    }
-    const hash::Digest actual = hash::Blake3Of(section.raw);
-    if (!std::equal(digest.begin(), digest.end(), actual.bytes.begin())) {
-      return Damaged("a section has another digest", offset);
-    }
-    envelope.sections.push_back(std::move(section));
-  }
-  if (next != footer_at) return Damaged("bytes lie between its sections and its footer", next);
-  return envelope;
+  return Damaged("a section is missing", 0);
 }
 
 }  // namespace varve::format

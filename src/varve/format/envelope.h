@@ -2,7 +2,8 @@
 //
 // Layout (docs/format.md, Envelope): head magic, sections one after another, a footer with the
 // section table, CRC-32C and its own length, so that one suffix GET of a small object gets it all
-// and of a large one gets the footer. Each section has its own codec (none or zstd) and BLAKE3.
+// and of a large one gets the footer. Each section has its own codec (none or zstd), a CRC-32C of its
+// stored bytes and the BLAKE3 of its raw ones.
 // Decoders treat every byte as hostile: counts, lengths and decoded sizes are checked before
 // allocation (kSectionRawBytesMax, kSectionsMax, zstd ratio and window limits). Pure.
 #pragma once
@@ -26,6 +27,7 @@ enum class ObjectType : uint16_t {  // Append-only.
 };
 
 inline constexpr uint64_t kSectionRawBytesMax = 1 * kGiB;
+inline constexpr uint64_t kEnvelopeRawBytesMax = 4 * kGiB;  // All sections of one object.
 inline constexpr uint32_t kSectionsMax = 64;
 inline constexpr uint16_t kFormatVersion = 1;
 
@@ -55,5 +57,8 @@ struct Envelope {
 Result<Bytes> EncodeEnvelope(const Envelope& envelope);
 // Errors: kCorrupt with the offset; kUnsupported when min_reader is newer than this build.
 Result<Envelope> DecodeEnvelope(ByteView object);
+
+// One section of an object of this type; the others are neither decoded nor checked.
+Result<Bytes> DecodeSection(ByteView object, ObjectType type, uint32_t tag);
 
 }  // namespace varve::format

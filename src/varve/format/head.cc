@@ -11,6 +11,8 @@ namespace varve::format {
 namespace {
 
 constexpr uint32_t kTagNode = Tag("NODE");
+constexpr uint64_t kVersionMax = uint64_t{1} << 53;
+constexpr size_t kNodeRowsMax = 4096;
 constexpr const char* kStates[] = {"open", "sealed", "deleted"};
 
 Json EntryJson(const VersionEntry& entry) {
@@ -35,6 +37,7 @@ Result<VersionEntry> EntryFrom(const Json& json) {
   Fields fields(json, "a version entry");
   VersionEntry entry;
   entry.version = fields.Number("version");
+  if (entry.version == 0 || entry.version > kVersionMax) fields.Fail("its number is impossible");
   entry.commit_id = fields.Digest("commit");
   entry.meta_id = fields.Id("meta");
   entry.time_ms = fields.Signed("time_ms");
@@ -70,7 +73,8 @@ Result<HistoryLink> LinkFrom(const Json& json) {
   link.last_version = fields.Number("last");
   link.time_min_ms = fields.Signed("time_min_ms");
   link.time_max_ms = fields.Signed("time_max_ms");
-  if (level > 16 || link.first_version == 0 || link.first_version > link.last_version) {
+  if (level > 16 || link.first_version == 0 || link.first_version > link.last_version ||
+      link.last_version > kVersionMax || link.time_min_ms > link.time_max_ms) {
     fields.Fail("its range is impossible");
   }
   link.level = static_cast<uint32_t>(level);
@@ -130,10 +134,15 @@ Result<std::string> EncodeHead(const Head& head) {
   }
   json["aliases"] = LabelsJson(head.aliases);
   json["tags"] = LabelsJson(head.tags);
+  if (head.aliases.size() > kLabelsMax || head.tags.size() > kLabelsMax) {
+    return Error(ErrorCode::kResourceExhausted,
+                 "'" + head.name + "' would have more than 1,024 aliases or tags; remove some");
+  }
   std::string text = Dump(json);
   if (text.size() > kHeadBytesMax) {
     return Error(ErrorCode::kResourceExhausted, "the head of '" + head.name + "' would pass 4 MiB");
   }
+  VARVE_CHECK_OK(Readable(DecodeHead(text)));
   return text;
 }
 
@@ -184,7 +193,9 @@ Result<Head> DecodeHead(std::string_view text) {
   head.aliases = LabelsFrom(fields, "aliases", next_version - 1);
   head.tags = LabelsFrom(fields, "tags", next_version - 1);
   VARVE_CHECK_OK(fields.status());
-  VARVE_CHECK_OK(CheckArtifactName(head.name));
+  if (auto name = CheckArtifactName(head.name); !name.ok()) {
+    return Error(ErrorCode::kCorrupt, "the head is damaged: " + name.error().message());
+  }
   head.unknown_json = fields.Unknown();
   return head;
 }
@@ -200,7 +211,9 @@ Result<Bytes> EncodeHistoryNode(const HistoryNode& node) {
   envelope.type = ObjectType::kHistory;
   const ByteView bytes = AsBytes(text);
   envelope.sections = {{kTagNode, Bytes(bytes.begin(), bytes.end()), true}};
-  return EncodeEnvelope(envelope);
+  VARVE_TRY(Bytes object, EncodeEnvelope(envelope));
+  VARVE_CHECK_OK(Readable(DecodeHistoryNode(object)));
+  return object;
 }
 
 Result<HistoryNode> DecodeHistoryNode(ByteView object) {
@@ -215,14 +228,27 @@ Result<HistoryNode> DecodeHistoryNode(ByteView object) {
   const uint64_t level = fields.Number("level");
   if (level > 16) fields.Fail("its level is impossible");
   node.level = static_cast<uint32_t>(level);
+  uint64_t next_version = 0;  // 0: any may come first.
   for (const Json& each : fields.Take("entries", Json::value_t::array)) {
     VARVE_TRY(VersionEntry entry, EntryFrom(each));
+    if (next_version != 0 && entry.version != next_version) fields.Fail("its versions have a gap");
+    next_version = entry.version + 1;
     node.entries.push_back(std::move(entry));
   }
   for (const Json& each : fields.Take("links", Json::value_t::array)) {
     VARVE_TRY(HistoryLink link, LinkFrom(each));
     if (link.level >= node.level) fields.Fail("a link leads upwards");
+    if (next_version != 0 && link.first_version != next_version) fields.Fail("its links have a gap");
+    next_version = link.last_version + 1;
     node.links.push_back(std::move(link));
+  }
+  const bool leaf = node.level == 0;
+  if (leaf ? node.entries.empty() || !node.links.empty()
+           : node.links.empty() || !node.entries.empty()) {
+    fields.Fail("it holds rows of another level");
+  }
+  if (node.entries.size() > kNodeRowsMax || node.links.size() > kNodeRowsMax) {
+    fields.Fail("it holds too many rows");
   }
   VARVE_CHECK_OK(fields.status());
   return node;

@@ -13,8 +13,11 @@ bool ShallowEnough(std::string_view text, int depth_max) {
   bool quoted = false;
   for (size_t i = 0; i < text.size(); ++i) {
     if (quoted) {
-      if (text[i] == '\\') ++i;
-      if (i < text.size() && text[i] == '"') quoted = false;
+      if (text[i] == '\\') {
+        ++i;  // Whatever is escaped does not end the string.
+      } else if (text[i] == '"') {
+        quoted = false;
+      }
     } else if (text[i] == '"') {
       quoted = true;
     } else if (text[i] == '{' || text[i] == '[') {
@@ -66,19 +69,30 @@ uint64_t Fields::Number(const char* name, bool required) {
   if (!required && !Has(name)) return 0;
   const std::string text = Text(name, required);
   uint64_t value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc() || end != text.data() + text.size()) {
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  // One spelling per number: no sign, zero or space in front.
+  if (parsed.ec != std::errc() || std::to_string(value) != text) {
     Fail(std::string("field '") + name + "' is not a number");
   }
   return value;
+}
+
+uint32_t Fields::Number32(const char* name) {
+  const uint64_t value = Number(name);
+  if (value > std::numeric_limits<uint32_t>::max()) {
+    Fail(std::string("field '") + name + "' is too large");
+    return 0;
+  }
+  return static_cast<uint32_t>(value);
 }
 
 int64_t Fields::Signed(const char* name, bool required) {
   if (!required && !Has(name)) return 0;
   const std::string text = Text(name, required);
   int64_t value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc() || end != text.data() + text.size()) {
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  // One spelling per number: no sign, zero or space in front.
+  if (parsed.ec != std::errc() || std::to_string(value) != text) {
     Fail(std::string("field '") + name + "' is not a number");
   }
   return value;

@@ -26,6 +26,7 @@ class Fields {
   Fields(Json object, std::string what) : object_(std::move(object)), what_(std::move(what)) {}
   std::string Text(const char* name, bool required = true);
   uint64_t Number(const char* name, bool required = true);   // A decimal string.
+  uint32_t Number32(const char* name);
   int64_t Signed(const char* name, bool required = true);    // A decimal string.
   double Double(const Json& value, const char* name);        // A number, or "nan", "inf", "-inf".
   Json Take(const char* name, Json::value_t type, bool required = true);
@@ -41,6 +42,13 @@ class Fields {
   std::string what_;
   Status status_;
 };
+
+// What a reader would refuse is never written: the fate of decoding what was just encoded.
+template <typename T>
+Status Readable(const Result<T>& decoded) {
+  if (decoded.ok()) return OkStatus();
+  return Error(ErrorCode::kInternal, "refusing to write it: " + decoded.error().message());
+}
 
 Json DoubleJson(double value);
 Json WithUnknown(const std::string& unknown_json);  // A base object to write known fields over.

@@ -1,5 +1,6 @@
 #include "varve/format/names.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace varve::format {
@@ -11,9 +12,15 @@ constexpr size_t kPathBytesMax = 1024, kPathSegmentsMax = 64;
 std::string Shown(std::string_view name) {
   std::string shown = "'";
   constexpr char kHex[] = "0123456789abcdef";
-  for (const char letter : name.substr(0, 80)) {
+  const bool utf8 = ValidUtf8(name);
+  size_t shown_bytes = std::min<size_t>(name.size(), 80);
+  while (utf8 && shown_bytes < name.size() &&
+         (static_cast<unsigned char>(name[shown_bytes]) & 0xC0) == 0x80) {
+    --shown_bytes;  // Never half a character.
+  }
+  for (const char letter : name.substr(0, shown_bytes)) {
     const auto code = static_cast<unsigned char>(letter);
-    if (code < 0x20 || code == 0x7f) {
+    if (code < 0x20 || code == 0x7f || (code >= 0x80 && !utf8)) {
       shown += "\\x";
       shown += kHex[code >> 4];
       shown += kHex[code & 15];

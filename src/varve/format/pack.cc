@@ -1,6 +1,7 @@
 #include "varve/format/pack.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "varve/format/wire.h"
 
@@ -13,7 +14,34 @@ constexpr std::string_view kFooterMagic("VRVPEND1", 8);
 constexpr size_t kEntryBytes = 32 + 8 + 4 + 4 + 4;
 constexpr size_t kTrailerBytes = 8 + 4 + 8 + 8;  // Count, CRC-32C, footer length, magic.
 
-Error Damaged(const std::string& what) { return Error(ErrorCode::kCorrupt, "pack is damaged: " + what); }
+Error Damaged(const std::string& what) {
+  return Error(ErrorCode::kCorrupt, "pack is damaged: " + what);
+}
+
+bool Plausible(const PackEntry& entry, uint64_t end) {
+  return entry.offset >= kPackHeaderBytes + kPackFrameHeaderBytes && entry.offset <= end &&
+         entry.payload_bytes <= end - entry.offset && entry.raw_bytes <= codec::kChunkRawBytesMax;
+}
+
+// The frame whose header starts at `at`, if a sound one does.
+std::optional<PackEntry> FrameAt(ByteView object, uint64_t at) {
+  const ByteView header = object.subspan(at, kPackFrameHeaderBytes);
+  Reader reader(header);
+  if (AsText(reader.Raw(kFrameMagic.size())) != kFrameMagic) return std::nullopt;
+  PackEntry entry;
+  const ByteView digest = reader.Raw(entry.digest.bytes.size());
+  std::copy(digest.begin(), digest.end(), entry.digest.bytes.begin());
+  entry.raw_bytes = reader.U32();
+  entry.payload_bytes = reader.U32();
+  const uint32_t codec = reader.U32();
+  entry.codec = static_cast<codec::CodecId>(codec);
+  entry.offset = reader.U64();
+  reader.U32();  // Zero; a later format may use it.
+  const uint32_t crc = reader.U32();
+  const bool sound = hash::Crc32c(header.first(kPackFrameHeaderBytes - 4)) == crc && codec <= 255 &&
+                     entry.offset == at + kPackFrameHeaderBytes && Plausible(entry, object.size());
+  return sound ? std::optional(entry) : std::nullopt;
+}
 
 }  // namespace
 
@@ -86,7 +114,7 @@ Result<PackIndex> DecodePackIndex(ByteView suffix, uint64_t object_bytes) {
     entry.raw_bytes = reader.U32();
     const uint32_t codec = reader.U32();
     entry.codec = static_cast<codec::CodecId>(codec);
-    if (codec > 255 || entry.offset > object_bytes || entry.payload_bytes > object_bytes - entry.offset) {
+    if (codec > 255 || !Plausible(entry, object_bytes - footer_bytes)) {
       return Damaged("an entry lies outside of it");
     }
     index.entries.push_back(entry);
@@ -101,26 +129,18 @@ Result<std::vector<PackEntry>> ScanPack(ByteView object) {
   std::vector<PackEntry> entries;
   uint64_t at = kPackHeaderBytes;
   while (object.size() - at >= kPackFrameHeaderBytes) {
-    const ByteView header = object.subspan(at, kPackFrameHeaderBytes);
-    Reader reader(header);
-    if (AsText(reader.Raw(4)) != kFrameMagic) break;
-    PackEntry entry;
-    const ByteView digest = reader.Raw(32);
-    std::copy(digest.begin(), digest.end(), entry.digest.bytes.begin());
-    entry.raw_bytes = reader.U32();
-    entry.payload_bytes = reader.U32();
-    const uint32_t codec = reader.U32();
-    entry.codec = static_cast<codec::CodecId>(codec);
-    entry.offset = reader.U64();
-    reader.U32();
-    const uint32_t crc = reader.U32();
-    at += kPackFrameHeaderBytes;
-    if (hash::Crc32c(header.first(kPackFrameHeaderBytes - 4)) != crc || codec > 255 ||
-        entry.offset != at || entry.payload_bytes > object.size() - at) {
-      return Damaged("a frame header fails its checksum. offset=" + std::to_string(at));
+    const auto entry = FrameAt(object, at);
+    if (entry.has_value()) {
+      entries.push_back(*entry);
+      at = entry->offset + entry->payload_bytes;
+    } else {
+      // A damaged header hides only its own frame: the next sound one is looked for. A frame states
+      // its own place, so a pack stored inside a payload is not mistaken for frames of this one.
+      const std::string_view rest = AsText(object.subspan(at + 1));
+      const size_t next = rest.find(kFrameMagic);
+      if (next == std::string_view::npos) break;
+      at += 1 + next;
     }
-    at += entry.payload_bytes;
-    entries.push_back(entry);
   }
   return entries;
 }

@@ -2,7 +2,7 @@
 // index of everything they hold.
 //
 // Layout: for each chunk a frame header (magic, digest, raw and payload bytes, codec, CRC-32C of the
-// header) and the payload; at the end an envelope footer index of the same facts. A chunk table
+// header) and the payload; at the end a footer index of the same facts. A chunk table
 // points at payloads, so readers of known chunks need neither. Pure.
 #pragma once
 
@@ -44,7 +44,8 @@ struct PackIndex {
 };
 Result<PackIndex> DecodePackIndex(ByteView suffix, uint64_t object_bytes);
 
-// Walks the frame headers of a whole object, for when the footer is damaged.
+// Walks the frame headers of a whole object, for when the footer is damaged; gives every frame whose
+// header is sound.
 Result<std::vector<PackEntry>> ScanPack(ByteView object);
 
 }  // namespace varve::format

@@ -1,0 +1,42 @@
+// Objects as files below a folder of one machine (or of a file system whose rename, link and flock
+// hold between the machines that share it).
+//
+// Durable: an acknowledged write has had its bytes and its folder entry synced. Whole or absent: a
+// body is written under a private name and linked or renamed into place. Cas holds a per-key lock
+// file for its read, compare and rename, so it is atomic between processes; a process that dies
+// holds no lock. The etag is the BLAKE3 of the content.
+// Threads: any. A crash leaves at most private files below .tmp, which nothing reads.
+#pragma once
+
+#include <string>
+
+#include "varve/store/object_store.h"
+
+namespace varve::store {
+
+class FileStore final : public ObjectStore {
+ public:
+  // Touches nothing: a folder that is missing is made by the first write. kInvalidArgument for "".
+  static Result<std::unique_ptr<FileStore>> Open(const std::string& root);
+
+  std::string Describe() const override { return root_; }
+  Features features() const override {
+    return {.conditional_create = true, .conditional_swap = true, .multipart = false, .server_checksums = false};
+  }
+  Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override;
+  Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;
+  Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset, MutableByteView into) override;
+  Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) override;
+  Result<ObjectInfo> Cas(const OpContext& ctx, const Key& key, ByteView body,
+                         const std::optional<Etag>& expected) override;
+  Result<ListPage> List(const OpContext& ctx, std::string_view prefix, const ListOptions& options) override;
+  Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
+
+ private:
+  explicit FileStore(std::string root) : root_(std::move(root)) {}
+  std::string PathOf(const Key& key) const { return root_ + "/" + key.str(); }
+  Result<std::string> WriteTemporary(const OpContext& ctx, const Key& key, ByteView body);
+  const std::string root_;
+};
+
+}  // namespace varve::store

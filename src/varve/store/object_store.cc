@@ -1,0 +1,58 @@
+#include "varve/store/object_store.h"
+
+#include <algorithm>
+
+namespace varve::store {
+namespace {
+
+bool KeyLetter(char letter) {
+  return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+         (letter >= '0' && letter <= '9') || std::string_view("._%~=+@,-").find(letter) != std::string_view::npos;
+}
+
+Error NoMultipart() { return Error(ErrorCode::kUnsupported, "this store has no multipart uploads"); }
+
+}  // namespace
+
+bool ValidKey(std::string_view key) {
+  if (key.empty() || key.size() > kKeyBytesMax) return false;
+  for (size_t at = 0; at <= key.size();) {
+    const size_t end = std::min(key.find('/', at), key.size());
+    const std::string_view segment = key.substr(at, end - at);
+    if (segment.empty() || segment == "." || segment == "..") return false;
+    if (!std::all_of(segment.begin(), segment.end(), KeyLetter)) return false;
+    at = end + 1;
+  }
+  return true;
+}
+
+Result<std::string> ObjectStore::CreateMultipart(const OpContext&, const Key&) { return NoMultipart(); }
+Result<PartReply> ObjectStore::PutPart(const OpContext&, const Key&, const std::string&, uint32_t, ByteView) {
+  return NoMultipart();
+}
+Result<ObjectInfo> ObjectStore::CompleteMultipart(const OpContext&, const Key&, const std::string&,
+                                                  std::span<const PartReply>) {
+  return NoMultipart();
+}
+Status ObjectStore::AbortMultipart(const OpContext&, const Key&, const std::string&) { return NoMultipart(); }
+
+Result<std::vector<ListedObject>> ListAll(const OpContext& ctx, ObjectStore& store,
+                                          std::string_view prefix, size_t keys_max) {
+  std::vector<ListedObject> objects;
+  ListOptions options;
+  do {
+    VARVE_TRY(ListPage page, store.List(ctx, prefix, options));
+    if (page.objects.size() > keys_max - objects.size()) {
+      return Error(ErrorCode::kResourceExhausted,
+                   "more than " + std::to_string(keys_max) + " objects below '" + std::string(prefix) + "'");
+    }
+    std::move(page.objects.begin(), page.objects.end(), std::back_inserter(objects));
+    if (!page.next_token.empty() && page.next_token == options.token) {
+      return Error(ErrorCode::kCorrupt, "the store's listing does not advance");
+    }
+    options.token = std::move(page.next_token);
+  } while (!options.token.empty());
+  return objects;
+}
+
+}  // namespace varve::store
