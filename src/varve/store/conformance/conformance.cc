@@ -1,0 +1,149 @@
+#include "varve/store/conformance/conformance.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+#include <string>
+
+#include "varve/base/random.h"
+#include "varve/exec/parallel.h"
+
+namespace varve::store {
+namespace {
+
+Bytes Pattern(size_t bytes, uint64_t seed) {
+  SeededRandom random(seed);
+  Bytes pattern(bytes);
+  for (std::byte& byte : pattern) byte = static_cast<std::byte>(random.Next64());
+  return pattern;
+}
+
+std::string TextOf(const Result<GetReply>& reply) {
+  return reply.ok() ? std::string(AsText(reply->body)) : reply.error().ToString();
+}
+
+template <typename T>
+ErrorCode CodeOf(const Result<T>& result) {
+  return result.ok() ? ErrorCode::kInternal : result.error().code();
+}
+
+void ReadsAndWrites(ObjectStore& store) {
+  const OpContext ctx;
+  const Key key("pack/7f/a.b_c=d");
+  EXPECT_EQ(CodeOf(store.Get(ctx, key, {})), ErrorCode::kNotFound);
+  EXPECT_EQ(CodeOf(store.Head(ctx, key)), ErrorCode::kNotFound);
+  Bytes into(4);
+  EXPECT_EQ(CodeOf(store.GetRange(ctx, key, 0, into)), ErrorCode::kNotFound);
+  ASSERT_TRUE(store.PutNew(ctx, key, AsBytes("0123456789")).ok());
+  ASSERT_TRUE(store.PutNew(ctx, key, AsBytes("0123456789")).ok()) << "a repeated put is one put";
+  EXPECT_EQ(TextOf(store.Get(ctx, key, {})), "0123456789");
+  EXPECT_EQ(TextOf(store.Get(ctx, key, {.suffix_bytes = 3, .if_none_match = {}})), "789");
+  EXPECT_EQ(TextOf(store.Get(ctx, key, {.suffix_bytes = 99, .if_none_match = {}})), "0123456789");
+  ASSERT_TRUE(store.GetRange(ctx, key, 2, into).ok());
+  EXPECT_EQ(AsText(into), "2345");
+  EXPECT_EQ(CodeOf(store.GetRange(ctx, key, 8, into)), ErrorCode::kCorrupt);
+  EXPECT_EQ(CodeOf(store.GetRange(ctx, key, 99, into)), ErrorCode::kCorrupt);
+  EXPECT_EQ(store.Head(ctx, key)->bytes, 10u);
+  ASSERT_TRUE(store.PutNew(ctx, Key("empty"), {}).ok());
+  EXPECT_EQ(TextOf(store.Get(ctx, Key("empty"), {})), "");
+  const Bytes big = Pattern(20 * kMiB + 3, 1);
+  ASSERT_TRUE(store.PutNew(ctx, Key("pack/00/big"), big).ok());
+  Bytes back(big.size());
+  ASSERT_TRUE(store.GetRange(ctx, Key("pack/00/big"), 0, back).ok());
+  EXPECT_TRUE(back == big);
+}
+
+void Conditions(ObjectStore& store) {
+  const OpContext ctx;
+  const Key key("ref/b/model%2Fa");
+  EXPECT_EQ(CodeOf(store.Cas(ctx, key, AsBytes("x"), Etag("0123"))), ErrorCode::kNotFound);
+  ASSERT_TRUE(store.Cas(ctx, key, AsBytes("one"), std::nullopt).ok());
+  EXPECT_EQ(CodeOf(store.Cas(ctx, key, AsBytes("two"), std::nullopt)), ErrorCode::kConflict);
+  const auto first = store.Get(ctx, key, {});
+  ASSERT_TRUE(first.ok());
+  const auto unchanged = store.Get(ctx, key, {.suffix_bytes = 0, .if_none_match = first->info.etag});
+  ASSERT_TRUE(unchanged.ok()) << unchanged.error().ToString();
+  EXPECT_TRUE(unchanged->not_modified);
+  const auto second = store.Cas(ctx, key, AsBytes("two"), first->info.etag);
+  ASSERT_TRUE(second.ok()) << second.error().ToString();
+  EXPECT_EQ(CodeOf(store.Cas(ctx, key, AsBytes("three"), first->info.etag)), ErrorCode::kConflict);
+  EXPECT_EQ(TextOf(store.Get(ctx, key, {})), "two");
+  EXPECT_EQ(store.Get(ctx, key, {})->info.etag, second->etag) << "the reply's etag is the one a read gives";
+}
+
+void Races(ObjectStore& store) {
+  const OpContext ctx;
+  ThreadPool pool({.name = "race", .threads = 15, .queue_max = 64, .background = false});
+  for (int round = 0; round < 10; ++round) {
+    const Key key("ref/b/race" + std::to_string(round));
+    std::optional<Etag> expected;
+    for (int swap = 0; swap < 2; ++swap) {  // First a race to create, then one to swap.
+      std::atomic<int> winners{0};
+      std::string winner;
+      const auto race = [&](size_t i) -> Status {
+        const std::string body = std::to_string(swap) + "-" + std::to_string(i);
+        const auto moved = store.Cas(ctx, key, AsBytes(body), expected);
+        if (moved.ok() && ++winners == 1) winner = body;
+        return OkStatus();
+      };
+      ASSERT_TRUE(ParallelFor(ctx, pool, 16, 16, race).ok());
+      ASSERT_EQ(winners.load(), 1);
+      const auto now = store.Get(ctx, key, {});
+      ASSERT_EQ(TextOf(now), winner);
+      expected = now->info.etag;
+    }
+  }
+}
+
+void Listing(ObjectStore& store) {
+  const OpContext ctx;
+  std::set<std::string> wanted;
+  for (int i = 0; i < 25; ++i) {
+    const std::string key = "meta/" + std::to_string(i % 3) + "/k=" + std::to_string(i) + "+,%41~@";
+    ASSERT_TRUE(store.PutNew(ctx, Key(key), AsBytes("x")).ok());
+    wanted.insert(key);
+  }
+  ASSERT_TRUE(store.PutNew(ctx, Key("metallic"), AsBytes("y")).ok());
+  std::set<std::string> listed;
+  ListOptions options{.token = "", .page_max = 10};
+  do {
+    const auto page = store.List(ctx, "meta/", options);
+    ASSERT_TRUE(page.ok()) << page.error().ToString();
+    EXPECT_LE(page->objects.size(), 10u);
+    for (const ListedObject& object : page->objects) {
+      EXPECT_TRUE(listed.insert(object.key.str()).second) << "listed twice";
+      EXPECT_EQ(object.bytes, 1u);
+    }
+    options.token = page->next_token;
+  } while (!options.token.empty());
+  EXPECT_EQ(listed, wanted);
+  EXPECT_TRUE(ListAll(ctx, store, "absent/")->empty());
+  const std::vector<Key> doomed{Key("metallic"), Key("never-there")};
+  const auto deleted = store.Delete(ctx, doomed);
+  ASSERT_TRUE(deleted.ok()) << deleted.error().ToString();
+  ASSERT_EQ(deleted->size(), 2u);
+  EXPECT_TRUE((*deleted)[0].status.ok() && (*deleted)[1].status.ok());
+  EXPECT_EQ(CodeOf(store.Head(ctx, Key("metallic"))), ErrorCode::kNotFound);
+  EXPECT_FALSE(ValidKey("a/../b") || ValidKey("/a") || ValidKey("a//b") || ValidKey("a\n") || ValidKey(""));
+}
+
+}  // namespace
+
+void RunConformance(const std::function<std::shared_ptr<ObjectStore>()>& make_empty) {
+  for (const auto check : {ReadsAndWrites, Conditions, Races, Listing}) {
+    const std::shared_ptr<ObjectStore> store = make_empty();
+    check(*store);
+    if (::testing::Test::HasFatalFailure()) return;
+  }
+  // A cancelled call says so and does nothing.
+  const std::shared_ptr<ObjectStore> store = make_empty();
+  CancelToken cancel;
+  cancel.Cancel();
+  const OpContext cancelled(SystemClock(), OsRandom(), cancel);
+  EXPECT_EQ(CodeOf(store->PutNew(cancelled, Key("late"), AsBytes("x"))), ErrorCode::kCancelled);
+  EXPECT_EQ(CodeOf(store->Head(OpContext(), Key("late"))), ErrorCode::kNotFound);
+}
+
+}  // namespace varve::store
