@@ -1,0 +1,326 @@
+// Goal: names, ids and JSON control objects are accepted exactly as documented and never silently
+// changed by a rewrite.
+// Method: a table of names; round trips; every field taken away or given another type; hostile text.
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "varve/format/json.h"
+#include "varve/format/names.h"
+#include "varve/format/sample_records.h"
+
+namespace varve::format {
+namespace {
+
+TEST(NamesTest, ArtifactTable) {
+  const std::string long_segment(100, 'a');
+  for (const std::string& name :
+       {std::string("llama"), std::string("a/b/c/d/e/f/g/h"), std::string("A.b_c+d=e,f-9"),
+        std::string("mod\xC3\xA8le"), long_segment, std::string("v17"), std::string("...")}) {
+    EXPECT_TRUE(CheckArtifactName(name).ok()) << name;
+  }
+  for (const std::string& name :
+       {std::string(), std::string("/a"), std::string("a/"), std::string("a//b"), std::string("."),
+        std::string("a/.."), std::string("a b"), std::string("a@b"), std::string("a~b"),
+        std::string("a\\b"), std::string("a\nb"), std::string("a\0b", 3), std::string("\xC0\x80"),
+        std::string("\xED\xA0\x80"), std::string("\xF4\x90\x80\x80"), std::string("a\xC3"),
+        long_segment + "a", long_segment + "/" + long_segment, std::string("a/b/c/d/e/f/g/h/i")}) {
+    const Status status = CheckArtifactName(name);
+    ASSERT_FALSE(status.ok()) << name;
+    EXPECT_EQ(status.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_TRUE(ValidUtf8(status.error().message())) << status.error().message();
+    EXPECT_EQ(status.error().message().find('\n'), std::string::npos);
+  }
+  EXPECT_NE(CheckArtifactName("a\nb").error().message().find("\\x0a"), std::string::npos);
+}
+
+TEST(NamesTest, LabelsAndPaths) {
+  for (const char* label : {"best", "v1-final", "1", "v", "version", "\xE6\x9C\x80"}) {
+    EXPECT_TRUE(CheckLabel(label).ok()) << label;
+  }
+  for (const char* label : {"", "latest", "v1", "v007", "v99999999999999999999", "a/b", ".", "a b"}) {
+    EXPECT_FALSE(CheckLabel(label).ok()) << label;
+  }
+  for (const char* path : {"a", "model/layers.0.weight", "a b/c:d", "x@y", "\xC3\xA9"}) {
+    EXPECT_TRUE(CheckPath(path).ok()) << path;
+  }
+  const std::string deep = [] {
+    std::string path = "a";
+    for (int i = 0; i < 64; ++i) path += "/a";
+    return path;
+  }();
+  for (const std::string& path :
+       {std::string(), std::string("/a"), std::string("a/"), std::string("a//b"),
+        std::string("../a"), std::string("a/./b"), std::string("a\\b"), std::string("a\tb"),
+        std::string("a\x7f"), std::string("\xFF"), std::string(1025, 'a'), deep}) {
+    EXPECT_FALSE(CheckPath(path).ok()) << path;
+  }
+  EXPECT_TRUE(CheckPath(std::string_view(deep).substr(2)).ok());
+}
+
+TEST(NamesTest, Addresses) {
+  const auto plain = ParseAddress("team/llama");
+  ASSERT_TRUE(plain.ok());
+  EXPECT_EQ(plain->name, "team/llama");
+  EXPECT_FALSE(plain->version.has_value());
+  EXPECT_TRUE(plain->label.empty());
+  EXPECT_TRUE(ParseAddress("a@latest")->label.empty());
+  EXPECT_EQ(ParseAddress("a@v17")->version, std::optional<uint64_t>(17));
+  EXPECT_EQ(ParseAddress("a@best")->label, "best");
+  for (const char* text : {"", "@", "a@", "@v1", "a@v0", "a@v01", "a@v18446744073709551616", "a@b@c",
+                           "a@b/c", "a@ best"}) {
+    const auto address = ParseAddress(text);
+    ASSERT_FALSE(address.ok()) << text;
+    EXPECT_EQ(address.error().code(), ErrorCode::kInvalidArgument);
+  }
+}
+
+TEST(ObjectIdTest, TextRoundTripAndEveryMangledLetterIsNoticed) {
+  SeededRandom random(1);
+  for (int i = 0; i < 200; ++i) {
+    const ObjectId id = SampleId(random);
+    const std::string text = id.Text();
+    ASSERT_EQ(text.size(), 26U);
+    ASSERT_TRUE(ObjectId::FromText(text).ok());
+    EXPECT_EQ(*ObjectId::FromText(text), id);
+    EXPECT_EQ(*ObjectId::FromBytes(id.bytes), id);
+    EXPECT_EQ(ObjectId::Make(id.session(), id.counter()), id);
+  }
+  const std::string text = ObjectId::Make(0x0123456789ABCDEF, 42).Text();
+  for (size_t at = 0; at < text.size(); ++at) {
+    for (int letter = 0; letter < 256; ++letter) {
+      std::string mangled = text;
+      mangled[at] = static_cast<char>(letter);
+      if (mangled != text) EXPECT_FALSE(ObjectId::FromText(mangled).ok()) << mangled;
+    }
+  }
+  EXPECT_FALSE(ObjectId::FromText(text.substr(1)).ok());
+  EXPECT_FALSE(ObjectId::FromText(text + "0").ok());
+  EXPECT_FALSE(ObjectId::FromText("").ok());
+  EXPECT_FALSE(ObjectId::FromBytes(ByteView()).ok());
+}
+
+TEST(KeysTest, HeadKeysAreReversibleAndCanonical) {
+  for (const std::string& name : {std::string("llama"), std::string("team/llama"),
+                                  std::string("mod\xC3\xA8le"), std::string(200, '\xC3')}) {
+    const std::string key = HeadKey(name);
+    EXPECT_LE(key.size(), 900U);
+    EXPECT_EQ(key.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+                                    "._%=+,-",
+                                    kHeadPrefix.size()),
+              std::string::npos);
+    const auto back = NameFromHeadKey(key);
+    ASSERT_TRUE(back.ok()) << key;
+    EXPECT_EQ(*back, name);
+  }
+  EXPECT_EQ(HeadKey("a/b"), "ref/b/a%2Fb");
+  for (const char* key : {"ref/b/a%2fb", "ref/b/%61", "ref/b/a%2", "ref/b/a%", "ref/b/a%zz", "ref/t/a",
+                          "ref/b/a/b", "a"}) {
+    EXPECT_FALSE(NameFromHeadKey(key).ok()) << key;
+  }
+}
+
+TEST(JsonTest, DepthCountsBracketsOutsideOfStringsOnly) {
+  EXPECT_TRUE(ValidJson(R"(["\"[[[[", "\\", "]]"])", 1));
+  EXPECT_TRUE(ValidJson(R"(["\\\"", [1]])", 2));
+  EXPECT_FALSE(ValidJson(R"(["\"", [[1]]])", 2));
+  EXPECT_FALSE(ValidJson(R"(["\\", [[1]]])", 2));
+  EXPECT_FALSE(ValidJson(std::string(1'000'000, '['), 32));
+  EXPECT_FALSE(ParseObject("[]", 32).ok());
+  EXPECT_FALSE(ParseObject("{\"a\":1e999}", 32).ok());
+  EXPECT_FALSE(ParseObject("{\"a\":\"\xFF\"}", 32).ok());
+  EXPECT_FALSE(ParseObject("{} x", 32).ok());
+}
+
+TEST(HeadTest, RoundTripKeepsEverythingAndWhatItDoesNotKnow) {
+  SeededRandom random(2);
+  const Head head = SampleHead(random);
+  const auto text = EncodeHead(head);
+  ASSERT_TRUE(text.ok()) << text.error().ToString();
+  const auto decoded = DecodeHead(*text);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
+  EXPECT_EQ(decoded->name, head.name);
+  EXPECT_EQ(decoded->seq, head.seq);
+  EXPECT_EQ(decoded->versions, head.versions);
+  EXPECT_EQ(decoded->history, head.history);
+  EXPECT_EQ(decoded->forgotten, head.forgotten);
+  EXPECT_EQ(decoded->aliases, head.aliases);
+  EXPECT_EQ(decoded->tags, head.tags);
+  EXPECT_EQ(decoded->unknown_json, head.unknown_json);
+  EXPECT_EQ(decoded->last_version(), 4163U);
+  EXPECT_EQ(*EncodeHead(*decoded), *text);
+}
+
+TEST(HeadTest, MetricsThatAreNotFiniteSurvive) {
+  SeededRandom random(2);
+  Head head = SampleHead(random);
+  head.versions[0].metrics = {{"a", std::numeric_limits<double>::infinity()},
+                              {"b", -std::numeric_limits<double>::infinity()},
+                              {"c", -0.0},
+                              {"d", 5e-324},
+                              {"e", 3.0},
+                              {"f", 0.1}};
+  const auto text = EncodeHead(head);
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(DecodeHead(*text)->versions[0].metrics, head.versions[0].metrics);
+  EXPECT_TRUE(std::signbit(DecodeHead(*text)->versions[0].metrics["c"]));
+  head.versions[0].metrics = {{"n", std::numeric_limits<double>::quiet_NaN()}};
+  EXPECT_TRUE(std::isnan(DecodeHead(*EncodeHead(head))->versions[0].metrics["n"]));
+}
+
+TEST(HeadTest, WhatAReaderWouldRefuseIsNeverWritten) {
+  const auto refused = [](const std::function<void(Head&)>& change) {
+    SeededRandom random(2);
+    Head head = SampleHead(random);
+    change(head);
+    return !EncodeHead(head).ok();
+  };
+  EXPECT_FALSE(refused([](Head&) {}));
+  EXPECT_TRUE(refused([](Head& h) { h.versions[1].version = 9; }));
+  EXPECT_TRUE(refused([](Head& h) { h.versions.erase(h.versions.begin()); }));
+  EXPECT_TRUE(refused([](Head& h) { h.history[0].first_version = 2; }));
+  EXPECT_TRUE(refused([](Head& h) { h.history[1].last_version = ~uint64_t{0}; }));
+  EXPECT_TRUE(refused([](Head& h) { h.aliases["ghost"] = 5000; }));
+  EXPECT_TRUE(refused([](Head& h) { h.tags["v3"] = 1; }));
+  EXPECT_TRUE(refused([](Head& h) { h.forgotten[5000] = {}; }));
+  EXPECT_TRUE(refused([](Head& h) { h.name = "a//b"; }));
+  EXPECT_TRUE(refused([](Head& h) {
+    for (uint32_t i = 0; i <= kLabelsMax; ++i) h.aliases["l" + std::to_string(i)] = 1;
+  }));
+  EXPECT_TRUE(refused([](Head& h) {
+    SeededRandom random(3);
+    for (uint64_t i = 0; i < kInlineVersionsMax; ++i) {
+      h.versions.push_back(SampleEntry(random, h.last_version() + 1));
+    }
+  }));
+}
+
+// Takes every field away, and gives it every other type, at every depth.
+void ExpectEveryFieldChecked(const std::string& text, const std::set<std::string>& optional,
+                             const std::function<Status(std::string_view)>& decode) {
+  const Json sound = Json::parse(text);
+  ASSERT_TRUE(decode(text).ok()) << decode(text).error().ToString();
+  for (const auto& [path, value] : sound.flatten().items()) {
+    const Json::json_pointer at(path);
+    for (Json wrong : {Json(nullptr), Json(true), Json(-1), Json("\n"), Json::array({1}),
+                       Json{{"x", 1}}}) {
+      if (wrong == value) continue;
+      if (value.is_string() && wrong == "\n") continue;  // Free text may hold it.
+      Json changed = sound;
+      changed[at] = wrong;
+      const Status status = decode(changed.dump());
+      if (status.ok()) {
+        EXPECT_TRUE(optional.contains(path.substr(0, path.find('/', 1))) || value.is_number())
+            << path << " = " << wrong;
+      }
+    }
+  }
+  for (const auto& [field, value] : sound.items()) {
+    Json missing = sound;
+    missing.erase(field);
+    EXPECT_TRUE(!decode(missing.dump()).ok() || optional.contains("/" + field)) << field;
+  }
+  for (size_t bytes = 0; bytes < text.size(); ++bytes) {
+    EXPECT_FALSE(decode(std::string_view(text).substr(0, bytes)).ok());
+  }
+  EXPECT_FALSE(decode("[]").ok());
+  EXPECT_FALSE(decode("{}").ok());
+  EXPECT_FALSE(decode(std::string(100'000, '[')).ok());
+}
+
+template <typename T>
+std::function<Status(std::string_view)> Only(Result<T> (*decode)(std::string_view)) {
+  return [decode](std::string_view text) {
+    const auto decoded = decode(text);
+    if (decoded.ok()) return OkStatus();
+    EXPECT_TRUE(decoded.error().code() == ErrorCode::kCorrupt ||
+                decoded.error().code() == ErrorCode::kUnsupported);
+    return Status(decoded.error());
+  };
+}
+
+TEST(ControlTest, EveryFieldIsCheckedForPresenceAndType) {
+  SeededRandom random(6);
+  ExpectEveryFieldChecked(*EncodeHead(SampleHead(random)), {"/newer", "/aliases", "/tags"},
+                          Only(DecodeHead));
+  ExpectEveryFieldChecked(
+      *EncodeDescriptor(SampleDescriptor()),
+      {"/retention", "/features_read", "/features_write", "/features_gc", "/features_fsck"},
+      Only(DecodeDescriptor));
+  ExpectEveryFieldChecked(*EncodeGcState(SampleGcState()), {}, Only(DecodeGcState));
+  ExpectEveryFieldChecked(*EncodeSessionBlock(SampleSession()), {}, Only(DecodeSessionBlock));
+}
+
+TEST(ControlTest, RoundTrips) {
+  const Descriptor descriptor = SampleDescriptor();
+  const auto lake = DecodeDescriptor(*EncodeDescriptor(descriptor));
+  ASSERT_TRUE(lake.ok());
+  EXPECT_EQ(lake->lake_id, descriptor.lake_id);
+  EXPECT_EQ(lake->features_gc, descriptor.features_gc);
+  EXPECT_EQ(lake->unknown_json, descriptor.unknown_json);
+  const GcState state = SampleGcState();
+  const auto gc = DecodeGcState(*EncodeGcState(state));
+  ASSERT_TRUE(gc.ok());
+  EXPECT_EQ(gc->epoch, state.epoch);
+  EXPECT_EQ(gc->phase, state.phase);
+  EXPECT_EQ(gc->lists, state.lists);
+  EXPECT_TRUE(DecodeGcState(*EncodeGcState({})).ok());
+  const auto session = DecodeSessionBlock(*EncodeSessionBlock(SampleSession()));
+  ASSERT_TRUE(session.ok());
+  EXPECT_EQ(session->session, SampleSession().session);
+  EXPECT_EQ(session->last_counter, 255U);
+}
+
+TEST(ControlTest, GatesStopWhatThisBuildDoesNotKnow) {
+  Descriptor descriptor = SampleDescriptor();
+  ASSERT_TRUE(CheckGates(descriptor).ok());
+  EXPECT_EQ(*CheckGates(descriptor), Gate::kReadWrite);  // A gc feature stops the collector alone.
+  descriptor.features_write = {"future"};
+  EXPECT_EQ(*CheckGates(descriptor), Gate::kReadOnly);
+  descriptor.features_read = {"strange"};
+  const auto gate = CheckGates(descriptor);
+  ASSERT_FALSE(gate.ok());
+  EXPECT_EQ(gate.error().code(), ErrorCode::kUnsupported);
+  EXPECT_NE(gate.error().message().find("strange"), std::string::npos);
+  descriptor = SampleDescriptor();
+  descriptor.format = 2;
+  EXPECT_FALSE(CheckGates(descriptor).ok());
+}
+
+TEST(ControlTest, NumbersHaveOneSpelling) {
+  const std::string text = *EncodeGcState(SampleGcState());
+  for (const char* spelled : {"05", "+5", " 5", "5 ", "5.0", "-5", "", "18446744073709551616"}) {
+    Json json = Json::parse(text);
+    json["epoch"] = spelled;
+    EXPECT_FALSE(DecodeGcState(json.dump()).ok()) << spelled;
+  }
+}
+
+TEST(HistoryTest, RoundTripAndShape) {
+  SeededRandom random(7);
+  for (const uint32_t level : {0U, 1U, 3U}) {
+    const HistoryNode node = SampleNode(random, level);
+    const auto object = EncodeHistoryNode(node);
+    ASSERT_TRUE(object.ok()) << object.error().ToString();
+    const auto decoded = DecodeHistoryNode(*object);
+    ASSERT_TRUE(decoded.ok());
+    EXPECT_EQ(decoded->entries, node.entries);
+    EXPECT_EQ(decoded->links, node.links);
+    for (size_t i = 0; i < object->size(); ++i) {
+      Bytes flipped = *object;
+      flipped[i] ^= std::byte{1};
+      EXPECT_FALSE(DecodeHistoryNode(flipped).ok()) << i;
+    }
+  }
+  EXPECT_FALSE(EncodeHistoryNode({}).ok());
+  HistoryNode gap = SampleNode(random, 0);
+  gap.entries.erase(gap.entries.begin() + 1);
+  EXPECT_FALSE(EncodeHistoryNode(gap).ok());
+  HistoryNode upwards = SampleNode(random, 1);
+  upwards.links[0].level = 1;
+  EXPECT_FALSE(EncodeHistoryNode(upwards).ok());
+}
+
+}  // namespace
+}  // namespace varve::format
