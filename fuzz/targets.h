@@ -1,0 +1,145 @@
+// What one hostile input does to each reader: decode it and, where that succeeds, encode the result
+// and decode again, which must give the same. Shared by the fuzzers and the replay of the corpora.
+// A violation aborts the process, which is how a fuzzer learns of it.
+#pragma once
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "varve/format/commit.h"
+#include "varve/format/control.h"
+#include "varve/format/envelope.h"
+#include "varve/format/head.h"
+#include "varve/format/names.h"
+#include "varve/format/pack.h"
+#include "varve/format/wire.h"
+
+namespace varve::fuzz {
+
+using namespace varve::format;  // NOLINT(google-build-using-namespace): one file, two users.
+
+inline void Require(bool condition, const char* what) {
+  if (condition) return;
+  std::fprintf(stderr, "violated: %s\n", what);
+  std::abort();
+}
+
+inline void FuzzEnvelope(ByteView input) {
+  const auto decoded = DecodeEnvelope(input);
+  if (!decoded.ok()) return;
+  const auto again = EncodeEnvelope(*decoded);
+  Require(again.ok(), "an envelope that was read can be written");
+  const auto twice = DecodeEnvelope(*again);
+  Require(twice.ok() && twice->sections.size() == decoded->sections.size(), "sections stay");
+  for (size_t i = 0; i < decoded->sections.size(); ++i) {
+    Require(twice->sections[i].raw == decoded->sections[i].raw, "sections keep their bytes");
+  }
+}
+
+inline void CheckCommit(ByteView object) {
+  const auto packs = DecodePackSet(object);
+  const auto decoded = DecodeCommit(object);
+  if (!decoded.ok()) return;
+  Require(packs.ok() && packs->size() == decoded->commit.packs.size(), "the pack set is the commit's");
+  const auto again = EncodeCommit(decoded->commit, &decoded->logical);
+  Require(again.ok() && again->commit_id == decoded->commit_id, "a commit keeps its id");
+  Require(EncodeCommit(decoded->commit).ok(), "a commit that was read can be written");
+}
+
+// The raw object, and the input cut into five sections behind sound checksums, which no mutation
+// would find by itself.
+inline void FuzzCommit(ByteView input) {
+  CheckCommit(input);
+  Envelope envelope;
+  Reader reader(input);
+  for (const uint32_t tag : {Tag("HEAD"), Tag("ITEM"), Tag("CMAP"), Tag("CHNK"), Tag("PACK")}) {
+    const ByteView raw = reader.Raw(reader.U32());
+    envelope.sections.push_back({tag, Bytes(raw.begin(), raw.end()), false});
+  }
+  if (reader.failed()) return;
+  const auto object = EncodeEnvelope(envelope);
+  Require(object.ok(), "small sections fit");
+  CheckCommit(*object);
+}
+
+inline void FuzzPack(ByteView input) {
+  const auto index = DecodePackIndex(input, input.size());
+  if (index.ok() && index->suffix_bytes_needed == 0) {
+    const Bytes footer = EncodePackFooter(index->entries);
+    Require(footer.size() <= input.size() &&
+                Bytes(input.end() - static_cast<std::ptrdiff_t>(footer.size()), input.end()) == footer,
+            "a footer has one spelling");
+  }
+  const auto frames = ScanPack(input);
+  if (!frames.ok()) return;
+  for (const PackEntry& entry : *frames) {
+    Require(entry.offset + entry.payload_bytes <= input.size(), "a frame lies inside of its pack");
+  }
+}
+
+// One input is tried as the head and, inside a sound envelope, as a history node.
+inline void FuzzHead(ByteView input) {
+  const auto head = DecodeHead(AsText(input));
+  if (head.ok()) {
+    const auto text = EncodeHead(*head);
+    Require(text.ok() || text.error().code() == ErrorCode::kResourceExhausted,
+            "a head that was read can be written");
+    if (text.ok()) Require(*EncodeHead(*DecodeHead(*text)) == *text, "rewriting a head is stable");
+  }
+  Envelope envelope;
+  envelope.type = ObjectType::kHistory;
+  envelope.sections = {{Tag("NODE"), Bytes(input.begin(), input.end()), false}};
+  const auto node = DecodeHistoryNode(*EncodeEnvelope(envelope));
+  if (node.ok()) Require(EncodeHistoryNode(*node).ok(), "a node that was read can be written");
+}
+
+inline void FuzzControl(ByteView input) {
+  const std::string_view text = AsText(input);
+  if (const auto lake = DecodeDescriptor(text); lake.ok()) {
+    Require(EncodeDescriptor(*lake).ok(), "a descriptor that was read can be written");
+    static_cast<void>(CheckGates(*lake));
+  }
+  if (const auto state = DecodeGcState(text); state.ok()) {
+    Require(EncodeGcState(*state).ok(), "a state that was read can be written");
+  }
+  if (const auto block = DecodeSessionBlock(text); block.ok()) {
+    Require(DecodeSessionBlock(*EncodeSessionBlock(*block)).ok(), "a block that was read can be written");
+  }
+  if (const auto ids = DecodeGcList(input); ids.ok()) {
+    Require(DecodeGcList(*EncodeGcList(*ids)).ok(), "a list that was read can be written");
+  }
+}
+
+inline void FuzzNames(ByteView input) {
+  const std::string_view text = AsText(input);
+  for (const Status& status : {CheckArtifactName(text), CheckLabel(text), CheckPath(text)}) {
+    if (status.ok()) Require(ValidUtf8(text), "a name is UTF-8");
+    else Require(ValidUtf8(status.error().message()), "a message is UTF-8");
+  }
+  if (const auto address = ParseAddress(text); address.ok()) {
+    Require(CheckArtifactName(address->name).ok(), "an address holds a name");
+  }
+  if (const auto id = ObjectId::FromText(text); id.ok()) {
+    Require(id->Text() == text, "an id has one spelling");
+  }
+  const auto name = NameFromHeadKey(HeadKey(text));
+  Require(name.ok() && *name == text, "a key leads back to its name");
+  if (const auto back = NameFromHeadKey(text); back.ok()) {
+    Require(HeadKey(*back) == text, "a head has one key");
+  }
+}
+
+struct Target {
+  const char* name;
+  void (*run)(ByteView input);
+};
+inline constexpr std::array<Target, 6> kTargets = {{{"envelope", FuzzEnvelope},
+                                                    {"commit", FuzzCommit},
+                                                    {"pack", FuzzPack},
+                                                    {"head", FuzzHead},
+                                                    {"control", FuzzControl},
+                                                    {"names", FuzzNames}}};
+
+}  // namespace varve::fuzz
