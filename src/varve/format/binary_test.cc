@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <functional>
+#include <iterator>
 
 #include "varve/format/envelope.h"
 #include "varve/format/sample_records.h"
@@ -330,6 +333,40 @@ TEST(GcListTest, RoundTripDamageAndOrder) {
   std::swap(ids[0], ids[1]);
   EXPECT_FALSE(EncodeGcList(ids).ok());
   EXPECT_FALSE(DecodePackSet(*object).ok());
+}
+
+// The bytes that docs/format.md shows are the bytes that are written.
+TEST(DocumentTest, WorkedExamplesAreWhatIsWritten) {
+  const auto lines = [](ByteView bytes) {
+    std::string text;
+    for (size_t at = 0; at < bytes.size(); at += 16) {
+      char offset[8];
+      std::snprintf(offset, sizeof offset, "%04x", static_cast<unsigned>(at));
+      text += offset;
+      for (size_t i = at; i < std::min(at + 16, bytes.size()); ++i) {
+        text += " " + hash::ToHex(bytes.subspan(i, 1));
+      }
+      text += "\n";
+    }
+    return text;
+  };
+  std::ifstream file(VARVE_FORMAT_DOCUMENT);
+  const std::string document{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const auto envelope = EncodeGcList({ObjectId::Make(1, 2)});
+  ASSERT_TRUE(envelope.ok());
+  PackEntry entry;
+  entry.digest = hash::Blake3Of(AsBytes("abc"));
+  entry.offset = kPackHeaderBytes + kPackFrameHeaderBytes;
+  entry.payload_bytes = entry.raw_bytes = 3;
+  Bytes pack(entry.offset);
+  WritePackHeader(pack);
+  WritePackFrameHeader(entry, MutableByteView(pack).subspan(kPackHeaderBytes));
+  for (const Bytes& bytes : {*envelope, pack}) {
+    EXPECT_NE(document.find(lines(bytes)), std::string::npos) << lines(bytes);
+  }
+  EXPECT_NE(document.find(ObjectId::Make(1, 2).Text()), std::string::npos);
+  EXPECT_NE(document.find(PackKey(ObjectId::Make(1, 2))), std::string::npos)
+      << PackKey(ObjectId::Make(1, 2));
 }
 
 }  // namespace
