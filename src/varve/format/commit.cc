@@ -131,7 +131,9 @@ Status DecodeItems(ByteView bytes, Commit& commit) {
     row.name = reader.Text(1024);
     const auto dtype = codec::DTypeFromNumber(reader.U8());
     const uint32_t dims = reader.U32();
-    if (!dtype.has_value() || dims > kDimsMax) return Damaged("a tensor has an unknown dtype or too many dimensions");
+    if (!dtype.has_value() || dims > kDimsMax) {
+      return Damaged("a tensor has an unknown dtype or too many dimensions");
+    }
     row.dtype = *dtype;
     for (uint32_t i = 0; i < dims; ++i) row.shape.push_back(reader.U64());
     row.raw_bytes = reader.U64();
@@ -230,12 +232,16 @@ Status CheckCover(const Commit& commit, const std::string& item, uint64_t raw_by
   uint64_t covered = 0;
   std::vector<Digest> digests;
   for (const uint32_t ordinal : ordinals) {
-    if (ordinal >= commit.chunks.size()) return Damaged("'" + item + "' names a chunk that is not there");
+    if (ordinal >= commit.chunks.size()) {
+      return Damaged("'" + item + "' names a chunk that is not there");
+    }
     covered += commit.chunks[ordinal].raw_bytes;
     digests.push_back(commit.chunks[ordinal].digest);
   }
   if (covered != raw_bytes) return Damaged("the chunks of '" + item + "' do not cover it");
-  if (ItemDigest(raw_bytes, digests) != digest) return Damaged("the chunks of '" + item + "' are not its own");
+  if (ItemDigest(raw_bytes, digests) != digest) {
+    return Damaged("the chunks of '" + item + "' are not its own");
+  }
   return OkStatus();
 }
 
@@ -250,14 +256,20 @@ Status CheckInvariants(const Commit& commit) {
     if (!names.insert(row.name).second) return Damaged("'" + row.name + "' is there twice");
     uint64_t bytes = codec::ElementBytes(row.dtype);
     for (const uint64_t dim : row.shape) {
-      if (__builtin_mul_overflow(bytes, dim, &bytes)) return Damaged("the shape of '" + row.name + "' is too large");
+      if (__builtin_mul_overflow(bytes, dim, &bytes)) {
+        return Damaged("the shape of '" + row.name + "' is too large");
+      }
     }
-    if (bytes != row.raw_bytes) return Damaged("shape and bytes of '" + row.name + "' do not agree");
+    if (bytes != row.raw_bytes) {
+      return Damaged("shape and bytes of '" + row.name + "' do not agree");
+    }
     VARVE_CHECK_OK(CheckCover(commit, row.name, row.raw_bytes, row.chunks, row.digest));
   }
   const FileRow* previous = nullptr;
   for (const FileRow& row : commit.files) {
-    if (previous != nullptr && row.path <= previous->path) return Damaged("its files are not sorted");
+    if (previous != nullptr && row.path <= previous->path) {
+      return Damaged("its files are not sorted");
+    }
     previous = &row;
     if (auto path = CheckPath(row.path); !path.ok()) return Damaged(path.error().message());
     if (!names.insert(row.path).second) return Damaged("'" + row.path + "' is there twice");
@@ -267,7 +279,8 @@ Status CheckInvariants(const Commit& commit) {
   std::unordered_set<Digest, hash::DigestHasher> digests;
   for (const ChunkRow& row : commit.chunks) {
     if (!digests.insert(row.digest).second) return Damaged("a chunk is there twice");
-    if (row.pack >= commit.packs.size() || row.raw_bytes == 0 || row.raw_bytes > codec::kChunkRawBytesMax ||
+    if (row.pack >= commit.packs.size() || row.raw_bytes == 0 ||
+        row.raw_bytes > codec::kChunkRawBytesMax ||
         row.payload_bytes == 0 || row.payload_bytes > row.raw_bytes ||
         row.offset > commit.packs[row.pack].object_bytes ||
         row.payload_bytes > commit.packs[row.pack].object_bytes - row.offset) {
@@ -308,7 +321,8 @@ Status CheckSameItems(const Commit& commit, const LogicalBytes& logical) {
                   carried.tensors.end(), same_tensor) ||
       !std::equal(commit.files.begin(), commit.files.end(), carried.files.begin(),
                   carried.files.end(), same_file)) {
-    return Error(ErrorCode::kInternal, "refusing to write a commit: its items are not those carried over");
+    return Error(ErrorCode::kInternal,
+                 "refusing to write a commit: its items are not those carried over");
   }
   return OkStatus();
 }
