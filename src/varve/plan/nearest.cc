@@ -28,7 +28,8 @@ std::string Nearest(std::string_view wanted, const std::vector<std::string>& nam
   size_t best = wanted.size() / 2 + 2;  // Farther than this is another word, not a slip.
   for (const std::string& name : names) {
     const size_t distance = EditDistance(wanted, name);
-    if (distance < best) {
+    // As far as the longer name is long, the two have no letter in the same place.
+    if (distance < best && distance < std::max(wanted.size(), name.size())) {
       best = distance;
       nearest = name;
     }
