@@ -46,12 +46,17 @@ Result<HeadSnapshot> Heads::Read(const OpContext& ctx, std::string_view name) {
   return snapshot;
 }
 
-Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& change) {
+Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& change,
+                                         bool may_create) {
   for (int attempt = 0; attempt < kUnknownTriesMax; ++attempt) {
     auto snapshot = Read(ctx, change.name);
     if (snapshot.ok() || snapshot.error().code() != ErrorCode::kNotFound ||
-        change.create_type.empty()) {
+        (change.create_type.empty() && may_create)) {
       return snapshot;
+    }
+    if (!may_create) {
+      return Error(ErrorCode::kCorrupt, "the head of '" + change.name +
+                                            "' vanished while it was being written; run varve fsck");
     }
     // A head is born empty, so that its birth counts as the read of its version (rule O).
     format::Head head;
@@ -76,7 +81,8 @@ Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
   int unknown_tries = 0;
   for (int race = 0; race < kCommitRacesMax; ++race) {
     VARVE_CHECK_OK(ctx.Check());
-    VARVE_TRY(HeadSnapshot snapshot, ReadOrCreate(ctx, change));
+    // Once seen, a head never goes away: making it anew would number its versions from one again.
+    VARVE_TRY(HeadSnapshot snapshot, ReadOrCreate(ctx, change, race == 0));
     if (unknown_tries > 0 && change.done(snapshot.head)) {
       Remember(snapshot.head);
       return std::move(snapshot.head);

@@ -61,7 +61,7 @@ class Heads {
   Result<format::Head> Commit(const OpContext& ctx, const Change& change);
 
  private:
-  Result<HeadSnapshot> ReadOrCreate(const OpContext& ctx, const Change& change);
+  Result<HeadSnapshot> ReadOrCreate(const OpContext& ctx, const Change& change, bool may_create);
   Status Fold(const OpContext& ctx, format::Head& head, std::vector<format::ObjectId>& used);
   Status CheckFork(const format::Head& head);
   void Remember(const format::Head& head);

@@ -116,8 +116,8 @@ class ObjectStore {
   virtual Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) = 0;
 
   // Moves `key` from the version `expected` (none: from absent) to `body`.
-  // kConflict: definitely not, another version is there. kNotFound: definitely not, `expected` was
-  // given and the key is gone. kUnknownOutcome: it may have landed, or may still; read before
+  // kConflict: definitely not, another version is there. kNotFound, or on some servers kConflict:
+  // definitely not, `expected` was given and the key is gone. kUnknownOutcome: it may have landed, or may still; read before
   // deciding. Other errors: definitely not applied (the request never left, or was refused).
   virtual Result<ObjectInfo> Cas(const OpContext& ctx, const Key& key, ByteView body,
                                  const std::optional<Etag>& expected) = 0;
