@@ -30,6 +30,7 @@ test: setup-test
 lint: setup-test
 	@$(PYTHON) tools/check_layers.py
 	@$(PYTHON) tools/tidy.py
+	@$(PYTHON) tools/gen_errors.py --check
 	@$(PYTHON) -m ruff check -q python tools tests bench
 	@$(PYTHON) -m mypy --no-error-summary python/varve
 

@@ -7,9 +7,11 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "varve/cli/interrupt.h"
 #include "varve/cli/open_store.h"
 #include "varve/cli/print.h"
 #include "varve/lake/lake.h"
+#include "varve/plan/nearest.h"
 
 using namespace varve;
 using cli::Json;
@@ -19,6 +21,7 @@ namespace {
 struct Common {
   std::string lake;
   bool json = false;
+  bool answered = false;  // The one JSON object is out, failure or not.
 };
 
 std::string LakeOf(const Common& common) {
@@ -30,7 +33,8 @@ std::string LakeOf(const Common& common) {
   return config.is_object() && config.contains("lake") && config["lake"].is_string() ? config["lake"].get<std::string>() : "";
 }
 
-OpContext Context() { return OpContext(); }
+std::optional<cli::Interrupt> interrupt;
+const OpContext& Context() { return interrupt->context(); }
 
 Result<std::unique_ptr<lake::Lake>> OpenLake(const std::string& location) {
   VARVE_TRY(auto store, cli::OpenStore(location));
@@ -38,9 +42,11 @@ Result<std::unique_ptr<lake::Lake>> OpenLake(const std::string& location) {
 }
 
 int Finish(const Common& common, const Status& status) {
+  // The lake is done with; what a signal interrupts from here on is only the printing.
+  interrupt.reset();
   if (status.ok()) return 0;
   const Error& error = status.error();
-  if (common.json) {
+  if (common.json && !common.answered) {
     cli::PrintJson({{"error", {{"code", ErrorName(error.code())}, {"message", error.message()}, {"key", error.key()}, {"request_id", error.request_id()}}}});
   }
   std::fprintf(stderr, "varve: %s\n", cli::Printable(error.message()).c_str());
@@ -76,6 +82,23 @@ Result<lake::SaveOptions> OptionsFrom(const PutArgs& args) {
   return options;
 }
 
+// A command line that could not be understood: which part, and where the help for it is.
+Error UsageError(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const auto verbs = app.get_subcommands();
+  std::string message = error.what();
+  std::string help = "varve --help";
+  if (!verbs.empty()) {
+    help = "varve " + verbs.front()->get_name() + " --help";
+  } else if (argc > 1 && argv[1][0] != '-') {
+    std::vector<std::string> names;
+    for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+    const std::string nearest = plan::Nearest(argv[1], names);
+    message = "no verb '" + std::string(argv[1]) + "'";
+    if (!nearest.empty()) message += "; the nearest is '" + nearest + "'";
+  }
+  return Error(ErrorCode::kInvalidArgument, message + "; see: " + help);
+}
+
 std::string AddressOf(const std::string& name, const std::string& target) {
   return target.find('@') == std::string::npos ? name + "@" + target : target;
 }
@@ -87,6 +110,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", VARVE_VERSION);
   Common common;
+  app.add_option("--lake", common.lake, "as after the verb");
+  app.add_flag("--json", common.json, "as after the verb");
   std::function<Status()> action;
   std::string a, b, c;
   size_t limit = 20;
@@ -128,7 +153,7 @@ int main(int argc, char** argv) {
 
   CLI::App* log = verb("log", "versions of an artifact, newest first", "varve log llama -n 5");
   log->add_option("name", a)->required();
-  log->add_option("-n,--limit", limit, "at most so many");
+  log->add_option("-n,--limit", limit, "at most so many")->check(CLI::Range(1, 1'000'000));
   on(log, with_lake([&](lake::Lake& lake) -> Status {
     VARVE_TRY(const auto history, lake.History(Context(), a, limit));
     return cli::PrintHistory(a, history, common.json);
@@ -217,6 +242,7 @@ int main(int argc, char** argv) {
   on(verify, with_lake([&](lake::Lake& lake) -> Status {
     VARVE_TRY(const auto report, lake.Verify(Context(), a, cli::ProgressBar("verify")));
     cli::PrintVerify(a, report, common.json);
+    common.answered = true;
     if (report.damage.empty()) return OkStatus();
     return Error(ErrorCode::kCorrupt, "'" + a + "' is damaged in " + std::to_string(report.damage.size()) + " places");
   }));
@@ -232,7 +258,15 @@ int main(int argc, char** argv) {
                 std::to_string(report.versions_copied) + " copied, " + std::to_string(report.versions_skipped) + " there already, " + cli::Size(report.bytes_sent) + " sent");
   });
 
-  CLI11_PARSE(app, argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version.
+    // The flag may stand behind the word that was not understood.
+    for (int i = 1; i < argc; ++i) common.json |= std::string_view(argv[i]) == "--json";
+    return Finish(common, UsageError(app, error, argc, argv));
+  }
+  interrupt.emplace();
   return Finish(common, action());
 }

@@ -56,10 +56,22 @@ std::string Time(int64_t time_ms) {
 
 std::string Printable(const std::string& text) {
   std::string shown;
-  for (const char letter : text) {
-    const auto code = static_cast<unsigned char>(letter);
-    if (code >= 0x20 && code != 0x7f) shown += letter;
-    else shown += "?";
+  const auto escape = [&shown](unsigned code) {
+    char hex[8];
+    std::snprintf(hex, sizeof hex, "\\x%02x", code);
+    shown += hex;
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto code = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : '\0');
+    if (code == 0xc2 && next >= 0x80 && next < 0xa0) {  // The second set of control characters.
+      escape(next);
+      ++i;
+    } else if (code < 0x20 || code == 0x7f) {
+      escape(code);
+    } else {
+      shown += text[i];
+    }
   }
   return shown;
 }
@@ -81,7 +93,7 @@ Status PrintArtifacts(const std::vector<lake::ArtifactInfo>& artifacts, bool jso
   if (artifacts.empty()) std::printf("no artifacts yet; make one with: varve put NAME PATH\n");
   else std::printf("%-32s %-12s %8s %10s  %s\n", "NAME", "TYPE", "VERSIONS", "SIZE", "NEWEST");
   for (const auto& each : artifacts) {
-    std::printf("%-32s %-12s %8llu %10s  %s\n", each.name.c_str(), each.artifact_type.c_str(), static_cast<unsigned long long>(each.versions),
+    std::printf("%-32s %-12s %8llu %10s  %s\n", Printable(each.name).c_str(), Printable(each.artifact_type).c_str(), static_cast<unsigned long long>(each.versions),
                 Size(each.logical_bytes).c_str(), each.time_ms == 0 ? "-" : Time(each.time_ms).c_str());
   }
   return OkStatus();
@@ -105,7 +117,7 @@ Status PrintHistory(const std::string& name, const std::vector<lake::VersionInfo
     }
     std::printf("v%-7llu %-21s %10s %10s %10s  %-16s %s\n", static_cast<unsigned long long>(entry.version), Time(entry.time_ms).c_str(),
                 entry.has_step ? std::to_string(entry.step).c_str() : "-", Size(entry.logical_bytes).c_str(),
-                Size(entry.stored_bytes).c_str(), Labels(info).c_str(), Printable(tail).c_str());
+                Size(entry.stored_bytes).c_str(), Printable(Labels(info)).c_str(), Printable(tail).c_str());
   }
   return OkStatus();
 }
@@ -130,18 +142,18 @@ Status PrintVersion(const lake::VersionInfo& info, const lake::OpenVersion& vers
     PrintJson(out);
     return OkStatus();
   }
-  std::printf("%s@v%llu  %s\n", version.name().c_str(), static_cast<unsigned long long>(info.entry.version), commit.header.artifact_type.c_str());
+  std::printf("%s@v%llu  %s\n", Printable(version.name()).c_str(), static_cast<unsigned long long>(info.entry.version), Printable(commit.header.artifact_type).c_str());
   std::printf("commit   %s\ntime     %s\nsize     %s, added %s in %zu packs\nlabels   %s\n", info.entry.commit_id.Hex().c_str(), Time(info.entry.time_ms).c_str(),
-              Size(info.entry.logical_bytes).c_str(), Size(info.entry.stored_bytes).c_str(), commit.packs.size(), Labels(info).c_str());
+              Size(info.entry.logical_bytes).c_str(), Size(info.entry.stored_bytes).c_str(), commit.packs.size(), Printable(Labels(info)).c_str());
   if (commit.header.has_step) std::printf("step     %lld\n", static_cast<long long>(commit.header.step));
   if (!commit.header.message.empty()) std::printf("message  %s\n", Printable(commit.header.message).c_str());
   for (const auto& [metric, value] : commit.header.metrics) std::printf("metric   %s = %.9g\n", Printable(metric).c_str(), value);
   for (const auto& row : commit.tensors) {
     std::string shape;
     for (const uint64_t dim : row.shape) shape += (shape.empty() ? "" : ", ") + std::to_string(dim);
-    std::printf("  %-48s %-6s (%s)  %s\n", row.name.c_str(), std::string(codec::DTypeName(row.dtype)).c_str(), shape.c_str(), Size(row.raw_bytes).c_str());
+    std::printf("  %-48s %-6s (%s)  %s\n", Printable(row.name).c_str(), std::string(codec::DTypeName(row.dtype)).c_str(), shape.c_str(), Size(row.raw_bytes).c_str());
   }
-  for (const auto& row : commit.files) std::printf("  %-48s %s\n", row.path.c_str(), Size(row.raw_bytes).c_str());
+  for (const auto& row : commit.files) std::printf("  %-48s %s\n", Printable(row.path).c_str(), Size(row.raw_bytes).c_str());
   return OkStatus();
 }
 
@@ -152,7 +164,7 @@ Status PrintDiff(const lake::DiffReport& report, bool json) {
     return OkStatus();
   }
   const auto rows = [](const char* mark, const std::vector<lake::DiffReport::Item>& items) {
-    for (const auto& item : items) std::printf("%s %-56s %10s, %s shared\n", mark, item.path.c_str(), Size(item.raw_bytes).c_str(), Size(item.shared_bytes).c_str());
+    for (const auto& item : items) std::printf("%s %-56s %10s, %s shared\n", mark, Printable(item.path).c_str(), Size(item.raw_bytes).c_str(), Size(item.shared_bytes).c_str());
   };
   rows("+", report.added);
   rows("-", report.removed);
@@ -168,7 +180,7 @@ Status PrintSave(const std::string& name, const lake::SaveReport& report, bool j
                {"stored_bytes", report.stored_bytes}, {"shared_bytes", report.shared_bytes}, {"objects_written", report.objects_written}, {"seconds", report.committed_s}});
     return OkStatus();
   }
-  std::printf("%s@v%llu: %s, %s sent, %s shared\n", name.c_str(), static_cast<unsigned long long>(report.version), Size(report.logical_bytes).c_str(),
+  std::printf("%s@v%llu: %s, %s sent, %s shared\n", Printable(name).c_str(), static_cast<unsigned long long>(report.version), Size(report.logical_bytes).c_str(),
               Size(report.stored_bytes).c_str(), Size(report.shared_bytes).c_str());
   return OkStatus();
 }
@@ -180,8 +192,8 @@ void PrintVerify(const std::string& address, const lake::VerifyReport& report, b
     PrintJson({{"address", address}, {"items", report.items}, {"chunks", report.chunks}, {"raw_bytes", report.raw_bytes}, {"read_bytes", report.read_bytes}, {"damage", damage}});
     return;
   }
-  for (const auto& row : report.damage) std::printf("damaged: %s: chunk %s %s (%s)\n", row.item.c_str(), row.chunk.c_str(), Printable(row.what).c_str(), row.pack_key.c_str());
-  std::printf("%s: %llu items, %llu chunks, %s read; %s\n", address.c_str(), static_cast<unsigned long long>(report.items), static_cast<unsigned long long>(report.chunks),
+  for (const auto& row : report.damage) std::printf("damaged: %s: chunk %s %s (%s)\n", Printable(row.item).c_str(), row.chunk.c_str(), Printable(row.what).c_str(), row.pack_key.c_str());
+  std::printf("%s: %llu items, %llu chunks, %s read; %s\n", Printable(address).c_str(), static_cast<unsigned long long>(report.items), static_cast<unsigned long long>(report.chunks),
               Size(report.read_bytes).c_str(), report.damage.empty() ? "all as it was saved" : "damaged");
 }
 
