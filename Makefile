@@ -31,10 +31,12 @@ lint: setup-test
 	@$(PYTHON) tools/check_layers.py
 	@$(PYTHON) tools/tidy.py
 	@$(PYTHON) tools/gen_errors.py --check
+	@git ls-files "*.cc" "*.h" | xargs .venv/bin/clang-format --dry-run -Werror
 	@$(PYTHON) -m ruff check -q python tools tests bench
 	@$(PYTHON) -m mypy --no-error-summary python/varve
 
 fmt: setup-test
+	@git ls-files "*.cc" "*.h" | xargs .venv/bin/clang-format -i
 	@$(PYTHON) -m ruff check -q --fix python tools tests bench
 
 asan tsan: setup-test

@@ -60,8 +60,9 @@ void WriteSeeds() {
   Put("control/gc-state", AsBytes(*EncodeGcState(SampleGcState())));
   Put("control/session", AsBytes(*EncodeSessionBlock(SampleSession())));
   Put("control/gc-list", *EncodeGcList({ObjectId::Make(1, 2)}));
-  const std::string_view names[] = {"team/llama", "a@v17", "a@best", "ref/b/a%2Fb", "ref/b/%61",
-                                    "mod\xC3\xA8le", "\xED\xA0\x80", "../a", "v017"};
+  const std::string_view names[] = {"team/llama",   "a@v17",     "a@best",
+                                    "ref/b/a%2Fb",  "ref/b/%61", "mod\xC3\xA8le",
+                                    "\xED\xA0\x80", "../a",      "v017"};
   for (size_t i = 0; i < std::size(names); ++i) {
     Put("names/name-" + std::to_string(i), AsBytes(names[i]));
   }

@@ -42,7 +42,8 @@ inline void CheckCommit(ByteView object) {
   const auto packs = DecodePackSet(object);
   const auto decoded = DecodeCommit(object);
   if (!decoded.ok()) return;
-  Require(packs.ok() && packs->size() == decoded->commit.packs.size(), "the pack set is the commit's");
+  Require(packs.ok() && packs->size() == decoded->commit.packs.size(),
+          "the pack set is the commit's");
   const auto again = EncodeCommit(decoded->commit, &decoded->logical);
   Require(again.ok() && again->commit_id == decoded->commit_id, "a commit keeps its id");
   Require(EncodeCommit(decoded->commit).ok(), "a commit that was read can be written");
@@ -68,9 +69,10 @@ inline void FuzzPack(ByteView input) {
   const auto index = DecodePackIndex(input, input.size());
   if (index.ok() && index->suffix_bytes_needed == 0) {
     const Bytes footer = EncodePackFooter(index->entries);
-    Require(footer.size() <= input.size() &&
-                Bytes(input.end() - static_cast<std::ptrdiff_t>(footer.size()), input.end()) == footer,
-            "a footer has one spelling");
+    Require(
+        footer.size() <= input.size() &&
+            Bytes(input.end() - static_cast<std::ptrdiff_t>(footer.size()), input.end()) == footer,
+        "a footer has one spelling");
   }
   const auto frames = ScanPack(input);
   if (!frames.ok()) return;
@@ -105,7 +107,8 @@ inline void FuzzControl(ByteView input) {
     Require(EncodeGcState(*state).ok(), "a state that was read can be written");
   }
   if (const auto block = DecodeSessionBlock(text); block.ok()) {
-    Require(DecodeSessionBlock(*EncodeSessionBlock(*block)).ok(), "a block that was read can be written");
+    Require(DecodeSessionBlock(*EncodeSessionBlock(*block)).ok(),
+            "a block that was read can be written");
   }
   if (const auto ids = DecodeGcList(input); ids.ok()) {
     Require(DecodeGcList(*EncodeGcList(*ids)).ok(), "a list that was read can be written");
@@ -115,8 +118,10 @@ inline void FuzzControl(ByteView input) {
 inline void FuzzNames(ByteView input) {
   const std::string_view text = AsText(input);
   for (const Status& status : {CheckArtifactName(text), CheckLabel(text), CheckPath(text)}) {
-    if (status.ok()) Require(ValidUtf8(text), "a name is UTF-8");
-    else Require(ValidUtf8(status.error().message()), "a message is UTF-8");
+    if (status.ok())
+      Require(ValidUtf8(text), "a name is UTF-8");
+    else
+      Require(ValidUtf8(status.error().message()), "a message is UTF-8");
   }
   if (const auto address = ParseAddress(text); address.ok()) {
     Require(CheckArtifactName(address->name).ok(), "an address holds a name");

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from varve.torch import Checkpointer
 
 import varve
-from varve.torch import Checkpointer
 
 OUT = Path(__file__).resolve().parent.parent / "build" / "demo"
 CONTEXT, BATCH, WIDTH, LAYERS, HEADS = 128, 8, 256, 4, 4

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-LINES_MAX, LINES_WARN, COLUMNS_MAX = 1000, 600, 160
+LINES_MAX, LINES_WARN, COLUMNS_MAX = 1000, 600, 100
 SUFFIXES = {".h", ".cc", ".py", ".sh", ".md", ".txt", ".toml", ".json", ".cmake"}
 
 # (pattern, folders where it is allowed, what to do instead)
@@ -20,7 +20,7 @@ CPP_BANNED = [
     (r"\bstd::thread\b", ["src/varve/exec", "src/varve/lake/core.cc", "python/src"], "use ThreadPool or ParallelFor"),
     (r"\bco_await\b|\bco_return\b", [], "write blocking code on bounded threads"),
     (r"\bthrow\b(?! nb::)", ["python/src"], "return an Error"),
-    (r"\busing namespace std\b", [], "name what you use"),
+    (r"\busing namespace std;", [], "name what you use"),
 ]
 EVERYWHERE = [
     (r"\b(TODO|FIXME|XXX|HACK)\b", "do it, or leave it out"),
@@ -37,7 +37,7 @@ def violations(root: Path, files: list[Path] | None = None) -> tuple[list[str], 
     for path in files:
         name = path.relative_to(root).as_posix()
         lines = path.read_text(errors="replace").splitlines()
-        rules_file = name in ("tools/tidy.py", "tests/tools/test_tidy.py")
+        rules_file = name in ("tools/tidy.py", "tests/tools/test_checks.py")
         if path.suffix in (".h", ".cc", ".py") and len(lines) > LINES_MAX:
             errors.append(f"{name}: {len(lines)} lines; split it (at most {LINES_MAX})")
         elif path.suffix in (".h", ".cc", ".py") and len(lines) > LINES_WARN:
@@ -46,7 +46,7 @@ def violations(root: Path, files: list[Path] | None = None) -> tuple[list[str], 
             where = f"{name}:{number}"
             if line != line.rstrip() and path.suffix != ".md":
                 errors.append(f"{where}: trailing space")
-            if path.suffix in (".h", ".cc") and len(line) > COLUMNS_MAX and not line.lstrip().startswith("X("):
+            if path.suffix in (".h", ".cc") and len(line) > COLUMNS_MAX and not line.lstrip().startswith(("X(", "// X(", "#define VARVE_ERROR_TABLE")):
                 errors.append(f"{where}: {len(line)} columns; at most {COLUMNS_MAX}")
             if path.suffix in (".h", ".cc") and not name.endswith("_test.cc"):
                 code = line.split("//")[0]

@@ -25,7 +25,8 @@ using namespace varve;
 namespace {
 
 [[noreturn]] void Raise(const Error& error) {
-  const nb::object type = nb::module_::import_("varve.errors").attr(std::string(PythonClass(error.code())).c_str());
+  const nb::object type =
+      nb::module_::import_("varve.errors").attr(std::string(PythonClass(error.code())).c_str());
   const nb::object exception = type(error.ToString());
   exception.attr("kind") = std::string(ErrorName(error.code()));
   exception.attr("retryable") = Retryable(error.code());
@@ -94,7 +95,9 @@ void DoHere(const Work& work) {
   if (!status.ok()) Raise(status.error());
 }
 
-ByteView View(uintptr_t address, uint64_t bytes) { return {reinterpret_cast<const std::byte*>(address), bytes}; }
+ByteView View(uintptr_t address, uint64_t bytes) {
+  return {reinterpret_cast<const std::byte*>(address), bytes};
+}
 
 nb::dict EntryDict(const format::VersionEntry& entry) {
   nb::dict dict;
@@ -113,7 +116,8 @@ nb::dict InfoDict(const lake::VersionInfo& info) {
   nb::dict dict = EntryDict(info.entry);
   dict["aliases"] = nb::cast(info.aliases);
   dict["tags"] = nb::cast(info.tags);
-  dict["forgotten"] = info.forgotten.has_value() ? nb::object(nb::cast(info.forgotten->reason)) : nb::object(nb::none());
+  dict["forgotten"] = info.forgotten.has_value() ? nb::object(nb::cast(info.forgotten->reason))
+                                                 : nb::object(nb::none());
   return dict;
 }
 
@@ -148,7 +152,8 @@ lake::SaveOptions OptionsFrom(const nb::dict& dict) {
 
 nb::list ItemsList(const std::vector<lake::DiffReport::Item>& items) {
   nb::list list;
-  for (const auto& item : items) list.append(nb::make_tuple(item.path, item.raw_bytes, item.shared_bytes));
+  for (const auto& item : items)
+    list.append(nb::make_tuple(item.path, item.raw_bytes, item.shared_bytes));
   return list;
 }
 
@@ -180,7 +185,8 @@ NB_MODULE(_core, m) {
       return lake::Lake::Init(ctx, *store);
     });
   });
-  m.def("open", [](const std::string& location, uint32_t cpu_threads, uint64_t memory_bytes, bool compress) {
+  m.def("open", [](const std::string& location, uint32_t cpu_threads, uint64_t memory_bytes,
+                   bool compress) {
     lake::LakeOptions options;
     options.cpu_threads = cpu_threads;
     options.memory_bytes = memory_bytes;
@@ -194,21 +200,26 @@ NB_MODULE(_core, m) {
 
   nb::class_<PySave>(m, "SaveSession")
       .def("add_tensor",
-           [](PySave& self, const std::string& name, const std::string& dtype, const std::vector<uint64_t>& shape,
-              uintptr_t address, uint64_t bytes, bool copy) {
+           [](PySave& self, const std::string& name, const std::string& dtype,
+              const std::vector<uint64_t>& shape, uintptr_t address, uint64_t bytes, bool copy) {
              const auto known = codec::DTypeFromName(dtype);
-             if (!known.has_value()) Raise(Error(ErrorCode::kUnsupported, "no dtype '" + dtype + "'"));
+             if (!known.has_value())
+               Raise(Error(ErrorCode::kUnsupported, "no dtype '" + dtype + "'"));
              DoHere([&](const OpContext& ctx) {
-               return self.session->AddTensor(ctx, name, *known, shape, View(address, bytes),
-                                              copy ? lake::SaveSession::Hold::kCopy : lake::SaveSession::Hold::kBorrow);
+               return self.session->AddTensor(
+                   ctx, name, *known, shape, View(address, bytes),
+                   copy ? lake::SaveSession::Hold::kCopy : lake::SaveSession::Hold::kBorrow);
              });
            })
-      .def("add_alias", [](PySave& self, const std::string& name, const std::string& existing) {
-        DoHere([&](const OpContext&) { return self.session->AddTensorAlias(name, existing); });
-      })
-      .def("commit", [](PySave& self) {
-        return ReportDict(Get<lake::SaveReport>([&](const OpContext& ctx) { return self.session->Commit(ctx); }));
-      })
+      .def("add_alias",
+           [](PySave& self, const std::string& name, const std::string& existing) {
+             DoHere([&](const OpContext&) { return self.session->AddTensorAlias(name, existing); });
+           })
+      .def("commit",
+           [](PySave& self) {
+             return ReportDict(Get<lake::SaveReport>(
+                 [&](const OpContext& ctx) { return self.session->Commit(ctx); }));
+           })
       // For a thread of Python's own, which signals do not reach.
       .def("commit_here", [](PySave& self) {
         std::optional<Result<lake::SaveReport>> report;
@@ -221,129 +232,163 @@ NB_MODULE(_core, m) {
       });
 
   nb::class_<PyVersion>(m, "OpenVersion")
-      .def("info", [](PyVersion& self) {
-        nb::dict dict = EntryDict(self.version->entry());
-        dict["name"] = self.version->name();
-        const auto& header = self.version->commit().header;
-        dict["type"] = header.artifact_type;
-        dict["tree_json"] = header.tree_json;
-        dict["metadata_json"] = header.metadata_json;
-        dict["message"] = header.message;
-        dict["metrics"] = nb::cast(header.metrics);
-        nb::list parents;
-        for (const auto& parent : header.parents) parents.append(parent.Hex());
-        dict["parents"] = parents;
-        return dict;
-      })
-      .def("tensors", [](PyVersion& self) {
-        nb::list rows;
-        for (const auto& row : self.version->commit().tensors) {
-          rows.append(nb::make_tuple(row.name, std::string(codec::DTypeName(row.dtype)), nb::cast(row.shape),
-                                     row.raw_bytes, row.digest.Hex()));
-        }
-        return rows;
-      })
-      .def("files", [](PyVersion& self) {
-        nb::list rows;
-        for (const auto& row : self.version->commit().files) {
-          rows.append(nb::make_tuple(row.path, row.raw_bytes, row.executable, row.digest.Hex()));
-        }
-        return rows;
-      })
-      .def("read_tensors", [](PyVersion& self, const std::vector<std::tuple<size_t, uintptr_t, uint64_t>>& wanted) {
-        std::vector<lake::OpenVersion::TensorRead> reads;
-        for (const auto& [index, address, bytes] : wanted) {
-          reads.push_back({index, {reinterpret_cast<std::byte*>(address), bytes}});
-        }
-        Do([&](const OpContext& ctx) { return self.version->ReadTensors(ctx, reads); });
-      });
+      .def("info",
+           [](PyVersion& self) {
+             nb::dict dict = EntryDict(self.version->entry());
+             dict["name"] = self.version->name();
+             const auto& header = self.version->commit().header;
+             dict["type"] = header.artifact_type;
+             dict["tree_json"] = header.tree_json;
+             dict["metadata_json"] = header.metadata_json;
+             dict["message"] = header.message;
+             dict["metrics"] = nb::cast(header.metrics);
+             nb::list parents;
+             for (const auto& parent : header.parents) parents.append(parent.Hex());
+             dict["parents"] = parents;
+             return dict;
+           })
+      .def("tensors",
+           [](PyVersion& self) {
+             nb::list rows;
+             for (const auto& row : self.version->commit().tensors) {
+               rows.append(nb::make_tuple(row.name, std::string(codec::DTypeName(row.dtype)),
+                                          nb::cast(row.shape), row.raw_bytes, row.digest.Hex()));
+             }
+             return rows;
+           })
+      .def("files",
+           [](PyVersion& self) {
+             nb::list rows;
+             for (const auto& row : self.version->commit().files) {
+               rows.append(
+                   nb::make_tuple(row.path, row.raw_bytes, row.executable, row.digest.Hex()));
+             }
+             return rows;
+           })
+      .def("read_tensors",
+           [](PyVersion& self, const std::vector<std::tuple<size_t, uintptr_t, uint64_t>>& wanted) {
+             std::vector<lake::OpenVersion::TensorRead> reads;
+             for (const auto& [index, address, bytes] : wanted) {
+               reads.push_back({index, {reinterpret_cast<std::byte*>(address), bytes}});
+             }
+             Do([&](const OpContext& ctx) { return self.version->ReadTensors(ctx, reads); });
+           });
 
   nb::class_<PyLake>(m, "Lake")
       .def("lake_id", [](PyLake& self) { return self.lake->lake_id(); })
       .def("describe", [](PyLake& self) { return self.lake->Describe(); })
-      .def("begin_save", [](PyLake& self, const std::string& name, const nb::dict& options) {
-        const lake::SaveOptions made = OptionsFrom(options);
-        return std::make_unique<PySave>(PySave{Get<std::unique_ptr<lake::SaveSession>>(
-            [&](const OpContext& ctx) { return self.lake->BeginSave(ctx, name, made); })});
-      }, nb::keep_alive<0, 1>())
-      .def("open_at", [](PyLake& self, const std::string& address) {
-        return std::make_unique<PyVersion>(PyVersion{Get<std::unique_ptr<lake::OpenVersion>>(
-            [&](const OpContext& ctx) { return self.lake->OpenAt(ctx, address); })});
-      }, nb::keep_alive<0, 1>())
-      .def("put", [](PyLake& self, const std::string& name, const std::string& path, const nb::dict& options) {
-        const lake::SaveOptions made = OptionsFrom(options);
-        return ReportDict(Get<lake::SaveReport>(
-            [&](const OpContext& ctx) { return self.lake->PutPath(ctx, name, path, made); }));
-      })
-      .def("get", [](PyLake& self, const std::string& address, const std::string& destination) {
-        Do([&](const OpContext& ctx) { return self.lake->GetPath(ctx, address, destination); });
-      })
-      .def("artifacts", [](PyLake& self) {
-        nb::list rows;
-        for (const auto& info : Get<std::vector<lake::ArtifactInfo>>(
-                 [&](const OpContext& ctx) { return self.lake->ListArtifacts(ctx); })) {
-          nb::dict dict;
-          dict["name"] = info.name;
-          dict["type"] = info.artifact_type;
-          dict["versions"] = info.versions;
-          dict["last_version"] = info.last_version;
-          dict["time_ms"] = info.time_ms;
-          dict["logical_bytes"] = info.logical_bytes;
-          rows.append(dict);
-        }
-        return rows;
-      })
-      .def("history", [](PyLake& self, const std::string& name, size_t limit) {
-        nb::list rows;
-        for (const auto& info : Get<std::vector<lake::VersionInfo>>(
-                 [&](const OpContext& ctx) { return self.lake->History(ctx, name, limit); })) {
-          rows.append(InfoDict(info));
-        }
-        return rows;
-      })
-      .def("describe_version", [](PyLake& self, const std::string& address) {
-        return InfoDict(Get<lake::VersionInfo>([&](const OpContext& ctx) { return self.lake->Describe(ctx, address); }));
-      })
-      .def("set_alias", [](PyLake& self, const std::string& name, const std::string& alias, const std::string& target) {
-        Do([&](const OpContext& ctx) { return self.lake->SetAlias(ctx, name, alias, target); });
-      })
-      .def("remove_alias", [](PyLake& self, const std::string& name, const std::string& alias) {
-        Do([&](const OpContext& ctx) { return self.lake->RemoveAlias(ctx, name, alias); });
-      })
-      .def("set_tag", [](PyLake& self, const std::string& name, const std::string& tag, const std::string& target) {
-        Do([&](const OpContext& ctx) { return self.lake->SetTag(ctx, name, tag, target); });
-      })
-      .def("forget", [](PyLake& self, const std::string& address, const std::string& reason) {
-        Do([&](const OpContext& ctx) { return self.lake->Forget(ctx, address, reason); });
-      })
-      .def("diff", [](PyLake& self, const std::string& left, const std::string& right) {
-        const auto report = Get<lake::DiffReport>([&](const OpContext& ctx) { return self.lake->Diff(ctx, left, right); });
-        nb::dict dict;
-        dict["added"] = ItemsList(report.added);
-        dict["removed"] = ItemsList(report.removed);
-        dict["changed"] = ItemsList(report.changed);
-        dict["equal"] = ItemsList(report.equal);
-        dict["bytes_shared"] = report.bytes_shared;
-        dict["bytes_only_left"] = report.bytes_only_left;
-        dict["bytes_only_right"] = report.bytes_only_right;
-        return dict;
-      })
-      .def("verify", [](PyLake& self, const std::string& address) {
-        const auto report = Get<lake::VerifyReport>([&](const OpContext& ctx) { return self.lake->Verify(ctx, address); });
-        nb::dict dict;
-        dict["items"] = report.items;
-        dict["chunks"] = report.chunks;
-        dict["raw_bytes"] = report.raw_bytes;
-        nb::list damage;
-        for (const auto& row : report.damage) damage.append(nb::make_tuple(row.item, row.chunk, row.pack_key, row.what));
-        dict["damage"] = damage;
-        return dict;
-      })
-      .def("copy_from", [](PyLake& self, PyLake& source, const std::string& address) {
-        const auto report = Get<lake::Lake::CopyReport>(
-            [&](const OpContext& ctx) { return self.lake->CopyFrom(ctx, *source.lake, address); });
-        return nb::make_tuple(report.versions_copied, report.versions_skipped, report.bytes_sent);
-      })
+      .def(
+          "begin_save",
+          [](PyLake& self, const std::string& name, const nb::dict& options) {
+            const lake::SaveOptions made = OptionsFrom(options);
+            return std::make_unique<PySave>(PySave{Get<std::unique_ptr<lake::SaveSession>>(
+                [&](const OpContext& ctx) { return self.lake->BeginSave(ctx, name, made); })});
+          },
+          nb::keep_alive<0, 1>())
+      .def(
+          "open_at",
+          [](PyLake& self, const std::string& address) {
+            return std::make_unique<PyVersion>(PyVersion{Get<std::unique_ptr<lake::OpenVersion>>(
+                [&](const OpContext& ctx) { return self.lake->OpenAt(ctx, address); })});
+          },
+          nb::keep_alive<0, 1>())
+      .def("put",
+           [](PyLake& self, const std::string& name, const std::string& path,
+              const nb::dict& options) {
+             const lake::SaveOptions made = OptionsFrom(options);
+             return ReportDict(Get<lake::SaveReport>(
+                 [&](const OpContext& ctx) { return self.lake->PutPath(ctx, name, path, made); }));
+           })
+      .def(
+          "get",
+          [](PyLake& self, const std::string& address, const std::string& destination) {
+            Do([&](const OpContext& ctx) { return self.lake->GetPath(ctx, address, destination); });
+          })
+      .def("artifacts",
+           [](PyLake& self) {
+             nb::list rows;
+             for (const auto& info : Get<std::vector<lake::ArtifactInfo>>(
+                      [&](const OpContext& ctx) { return self.lake->ListArtifacts(ctx); })) {
+               nb::dict dict;
+               dict["name"] = info.name;
+               dict["type"] = info.artifact_type;
+               dict["versions"] = info.versions;
+               dict["last_version"] = info.last_version;
+               dict["time_ms"] = info.time_ms;
+               dict["logical_bytes"] = info.logical_bytes;
+               rows.append(dict);
+             }
+             return rows;
+           })
+      .def("history",
+           [](PyLake& self, const std::string& name, size_t limit) {
+             nb::list rows;
+             for (const auto& info : Get<std::vector<lake::VersionInfo>>(
+                      [&](const OpContext& ctx) { return self.lake->History(ctx, name, limit); })) {
+               rows.append(InfoDict(info));
+             }
+             return rows;
+           })
+      .def("describe_version",
+           [](PyLake& self, const std::string& address) {
+             return InfoDict(Get<lake::VersionInfo>(
+                 [&](const OpContext& ctx) { return self.lake->Describe(ctx, address); }));
+           })
+      .def(
+          "set_alias",
+          [](PyLake& self, const std::string& name, const std::string& alias,
+             const std::string& target) {
+            Do([&](const OpContext& ctx) { return self.lake->SetAlias(ctx, name, alias, target); });
+          })
+      .def("remove_alias",
+           [](PyLake& self, const std::string& name, const std::string& alias) {
+             Do([&](const OpContext& ctx) { return self.lake->RemoveAlias(ctx, name, alias); });
+           })
+      .def("set_tag",
+           [](PyLake& self, const std::string& name, const std::string& tag,
+              const std::string& target) {
+             Do([&](const OpContext& ctx) { return self.lake->SetTag(ctx, name, tag, target); });
+           })
+      .def("forget",
+           [](PyLake& self, const std::string& address, const std::string& reason) {
+             Do([&](const OpContext& ctx) { return self.lake->Forget(ctx, address, reason); });
+           })
+      .def("diff",
+           [](PyLake& self, const std::string& left, const std::string& right) {
+             const auto report = Get<lake::DiffReport>(
+                 [&](const OpContext& ctx) { return self.lake->Diff(ctx, left, right); });
+             nb::dict dict;
+             dict["added"] = ItemsList(report.added);
+             dict["removed"] = ItemsList(report.removed);
+             dict["changed"] = ItemsList(report.changed);
+             dict["equal"] = ItemsList(report.equal);
+             dict["bytes_shared"] = report.bytes_shared;
+             dict["bytes_only_left"] = report.bytes_only_left;
+             dict["bytes_only_right"] = report.bytes_only_right;
+             return dict;
+           })
+      .def("verify",
+           [](PyLake& self, const std::string& address) {
+             const auto report = Get<lake::VerifyReport>(
+                 [&](const OpContext& ctx) { return self.lake->Verify(ctx, address); });
+             nb::dict dict;
+             dict["items"] = report.items;
+             dict["chunks"] = report.chunks;
+             dict["raw_bytes"] = report.raw_bytes;
+             nb::list damage;
+             for (const auto& row : report.damage)
+               damage.append(nb::make_tuple(row.item, row.chunk, row.pack_key, row.what));
+             dict["damage"] = damage;
+             return dict;
+           })
+      .def("copy_from",
+           [](PyLake& self, PyLake& source, const std::string& address) {
+             const auto report = Get<lake::Lake::CopyReport>([&](const OpContext& ctx) {
+               return self.lake->CopyFrom(ctx, *source.lake, address);
+             });
+             return nb::make_tuple(report.versions_copied, report.versions_skipped,
+                                   report.bytes_sent);
+           })
       .def("close", [](PyLake& self) {
         const nb::gil_scoped_release released;
         self.lake->Close();

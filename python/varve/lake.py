@@ -246,7 +246,7 @@ class Lake:
             self._load_into(version, chosen, into, globs, address)
             return into
         values: dict[str, Any] = {}
-        reads = []
+        reads: list[tuple[int, int, int]] = []
 
         def tensor(form: str, name: str) -> Any:
             if name not in values:

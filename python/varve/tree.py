@@ -151,7 +151,7 @@ def decode(text: str, tensor: Callable[[str, str], Any], keep: Callable[[str], b
         if form in ("T", "A"):
             if keep and not keep(body):
                 return missing
-            return tensor(form, node.get("same", body))
+            return tensor(form, str(node.get("same", body)))
         if form in ("d", "o"):
             pairs = [(plain(k), build(v)) for k, v in body]
             kept = [(k, v) for k, v in pairs if v is not missing]

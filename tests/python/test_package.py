@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from varve.torch import Checkpointer
 
 import varve
 from varve import _core, errors
-from varve.torch import Checkpointer
 
 ROOT = Path(__file__).parent.parent.parent
 DTYPES = [

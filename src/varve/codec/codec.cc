@@ -12,7 +12,7 @@ namespace varve::codec {
 namespace {
 
 constexpr size_t kSampleBytes = 4096;
-constexpr double kWorthBits = 7.8;      // A plane with more entropy than this stays raw.
+constexpr double kWorthBits = 7.8;       // A plane with more entropy than this stays raw.
 constexpr size_t kChunkHeaderBytes = 8;  // Element bytes, flags, zero, frame bytes.
 constexpr uint8_t kFlagRotated = 1;
 
@@ -36,18 +36,27 @@ struct Shape {
 Shape ShapeOf(DType dtype) {
   switch (dtype) {
     case DType::kF16:
-    case DType::kBf16: return {2, true};
-    case DType::kF32: return {4, true};
-    case DType::kF64: return {8, true};
-    case DType::kC32: return {2, true};
-    case DType::kC64: return {4, true};
-    case DType::kC128: return {8, true};
+    case DType::kBf16:
+      return {2, true};
+    case DType::kF32:
+      return {4, true};
+    case DType::kF64:
+      return {8, true};
+    case DType::kC32:
+      return {2, true};
+    case DType::kC64:
+      return {4, true};
+    case DType::kC128:
+      return {8, true};
     case DType::kU16:
-    case DType::kI16: return {2, false};
+    case DType::kI16:
+      return {2, false};
     case DType::kU32:
-    case DType::kI32: return {4, false};
+    case DType::kI32:
+      return {4, false};
     case DType::kU64:
-    case DType::kI64: return {8, false};
+    case DType::kI64:
+      return {8, false};
     case DType::kU8:
     case DType::kI8:
     case DType::kBool:
@@ -56,7 +65,8 @@ Shape ShapeOf(DType dtype) {
     case DType::kF8E4M3FNUZ:
     case DType::kF8E5M2FNUZ:
     case DType::kF8E8M0FNU:
-    case DType::kF4E2M1X2: return {1, false};
+    case DType::kF4E2M1X2:
+      return {1, false};
   }
   return {1, false};
 }
@@ -112,14 +122,14 @@ struct Plan {
 // True when some plane of a sample of `raw` is worth coding.
 bool Worthwhile(ByteView raw, const Plan& plan) {
   std::byte sample[kSampleBytes * 8], planes[kSampleBytes * 8], packed[kSampleBytes * 8];
-  const size_t elements =
-      std::min(raw.size() / plan.shape.element_bytes, kSampleBytes);
+  const size_t elements = std::min(raw.size() / plan.shape.element_bytes, kSampleBytes);
   if (elements == 0) return false;
   // Whole elements from the front, the middle and the end.
   const size_t third = std::max<size_t>(elements / 3, 1) * plan.shape.element_bytes;
   size_t taken = 0;
   for (const size_t start : {size_t{0}, raw.size() / 2 / 16 * 16, raw.size() - third}) {
-    const size_t bytes = std::min(third, raw.size() - start) / plan.shape.element_bytes * plan.shape.element_bytes;
+    const size_t bytes =
+        std::min(third, raw.size() - start) / plan.shape.element_bytes * plan.shape.element_bytes;
     std::memcpy(sample + taken, raw.data() + start, bytes);
     taken += bytes;
   }
@@ -156,7 +166,8 @@ Plan PlanFor(ElementKind kind) {
   plan.shape = ShapeOf(kind.dtype);
   plan.frame_bytes = size_t{kFrameElements} * plan.shape.element_bytes;
   // Indices, masks and bytes repeat; floats of trained weights do not.
-  plan.try_matches = !plan.shape.rotate && kind.dtype != DType::kF8E4M3FN && kind.dtype != DType::kF8E5M2;
+  plan.try_matches =
+      !plan.shape.rotate && kind.dtype != DType::kF8E4M3FN && kind.dtype != DType::kF8E5M2;
   return plan;
 }
 
@@ -183,7 +194,8 @@ Status GetFrame(ByteView frame, size_t offset, uint32_t element_bytes, bool rota
     std::byte* const place = scratch + k * plane_bytes;
     switch (mode) {
       case PlaneMode::kRaw:
-        if (length != plane_bytes) return Damaged(offset + at, "has a raw plane of the wrong length");
+        if (length != plane_bytes)
+          return Damaged(offset + at, "has a raw plane of the wrong length");
         planes[k] = body.data();
         break;
       case PlaneMode::kConstant:
@@ -198,7 +210,8 @@ Status GetFrame(ByteView frame, size_t offset, uint32_t element_bytes, bool rota
         }
         planes[k] = place;
         break;
-      default: return Damaged(offset + at, "has a plane of an unknown mode");
+      default:
+        return Damaged(offset + at, "has a plane of an unknown mode");
     }
   }
   if (at != frame.size()) return Damaged(offset + at, "has bytes after its planes");
@@ -225,8 +238,8 @@ Encoded EncodeChunk(ByteView raw, ElementKind kind, Effort effort, MutableByteVi
   const Plan plan = PlanFor(kind);
   const size_t frames = (raw.size() + plan.frame_bytes - 1) / plan.frame_bytes;
   const size_t table_bytes = kChunkHeaderBytes + 4 * frames;
-  if (effort == Effort::kNone || raw.size() <= table_bytes || raw.size() % plan.shape.element_bytes != 0 ||
-      !Worthwhile(raw, plan)) {
+  if (effort == Effort::kNone || raw.size() <= table_bytes ||
+      raw.size() % plan.shape.element_bytes != 0 || !Worthwhile(raw, plan)) {
     return stay_raw();
   }
   out[0] = static_cast<std::byte>(plan.shape.element_bytes);
@@ -237,8 +250,8 @@ Encoded EncodeChunk(ByteView raw, ElementKind kind, Effort effort, MutableByteVi
   const MutableByteView room = out.first(raw.size() - 1);  // Anything longer is stored raw.
   size_t used = table_bytes;
   for (size_t i = 0; i < frames; ++i) {
-    const ByteView frame = raw.subspan(i * plan.frame_bytes,
-                                       std::min(plan.frame_bytes, raw.size() - i * plan.frame_bytes));
+    const ByteView frame = raw.subspan(
+        i * plan.frame_bytes, std::min(plan.frame_bytes, raw.size() - i * plan.frame_bytes));
     if (used >= room.size()) return stay_raw();
     const size_t length = PutFrame(frame, plan, room.subspan(used), scratch);
     if (length == 0) return stay_raw();
@@ -257,7 +270,8 @@ Status DecodeChunk(CodecId codec, ByteView payload, MutableByteView raw) {
   }
   if (codec != CodecId::kPlanes && codec != CodecId::kZstd) {
     return Error(ErrorCode::kUnsupported, "this release does not know codec " +
-                                              std::to_string(static_cast<int>(codec)) + "; upgrade varve");
+                                              std::to_string(static_cast<int>(codec)) +
+                                              "; upgrade varve");
   }
   if (payload.size() < kChunkHeaderBytes) return Damaged(0, "ends inside its header");
   const auto element_bytes = static_cast<uint32_t>(payload[0]);
@@ -276,7 +290,8 @@ Status DecodeChunk(CodecId codec, ByteView payload, MutableByteView raw) {
   for (size_t i = 0; i < frames; ++i) {
     const size_t length = Load32(payload.data() + kChunkHeaderBytes + 4 * i);
     if (payload.size() - at < length) return Damaged(at, "has a frame beyond its end");
-    const MutableByteView place = raw.subspan(i * frame_bytes, std::min(frame_bytes, raw.size() - i * frame_bytes));
+    const MutableByteView place =
+        raw.subspan(i * frame_bytes, std::min(frame_bytes, raw.size() - i * frame_bytes));
     VARVE_CHECK_OK(GetFrame(payload.subspan(at, length), at, element_bytes,
                             (flags & kFlagRotated) != 0, place, scratch));
     at += length;

@@ -24,12 +24,14 @@ float Gaussian(Random& random) {
   return static_cast<float>(sum * 0.02);
 }
 
-Bytes Floats(size_t count, uint64_t seed, size_t keep_bytes) {  // keep_bytes 2: the high half, bf16.
+Bytes Floats(size_t count, uint64_t seed,
+             size_t keep_bytes) {  // keep_bytes 2: the high half, bf16.
   SeededRandom random(seed);
   Bytes bytes(count * keep_bytes);
   for (size_t i = 0; i < count; ++i) {
     const float value = Gaussian(random);
-    std::memcpy(bytes.data() + i * keep_bytes, reinterpret_cast<const char*>(&value) + 4 - keep_bytes, keep_bytes);
+    std::memcpy(bytes.data() + i * keep_bytes,
+                reinterpret_cast<const char*>(&value) + 4 - keep_bytes, keep_bytes);
   }
   return bytes;
 }
@@ -62,7 +64,8 @@ TEST(Codec, EveryTypeSizeAndContentRoundTrips) {
       RoundTrip(Bytes(count * width, std::byte{0xA5}), kind);
       RoundTrip(Random1(count * width, count), kind);
       Bytes mixed = Random1(count * width, count);
-      std::fill(mixed.begin(), mixed.begin() + static_cast<std::ptrdiff_t>(mixed.size() / 2), std::byte{0xFF});
+      std::fill(mixed.begin(), mixed.begin() + static_cast<std::ptrdiff_t>(mixed.size() / 2),
+                std::byte{0xFF});
       RoundTrip(mixed, kind);
     }
   }
@@ -86,7 +89,8 @@ TEST(Codec, WeightsShrinkAsMeasured) {
   EXPECT_LT(share(bf16, DType::kBf16), 0.67);
   EXPECT_LT(share(f32, DType::kF32), 0.84);
   Bytes upcast(bf16.size() * 2);  // float32 that was bf16: the low half is zero.
-  for (size_t i = 0; i < bf16.size() / 2; ++i) std::memcpy(upcast.data() + 4 * i + 2, bf16.data() + 2 * i, 2);
+  for (size_t i = 0; i < bf16.size() / 2; ++i)
+    std::memcpy(upcast.data() + 4 * i + 2, bf16.data() + 2 * i, 2);
   EXPECT_LT(share(upcast, DType::kF32), 0.35);
 }
 
@@ -116,7 +120,8 @@ TEST(Codec, DamageStaysInBounds) {
       EXPECT_FALSE(status.ok());
     }
   }
-  EXPECT_EQ(DecodeChunk(static_cast<CodecId>(99), payload, back).error().code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(DecodeChunk(static_cast<CodecId>(99), payload, back).error().code(),
+            ErrorCode::kUnsupported);
 }
 
 TEST(DType, NamesAndNumbersAreOneToOne) {

@@ -1,6 +1,6 @@
-// Splits elements into byte planes and back: plane k holds byte k of every element, after a rotation
-// of each element by one bit that puts the whole exponent of an IEEE type into the top plane and the
-// sign into the lowest bit of the bottom one. Private to codec/. Pure.
+// Splits elements into byte planes and back: plane k holds byte k of every element, after a
+// rotation of each element by one bit that puts the whole exponent of an IEEE type into the top
+// plane and the sign into the lowest bit of the bottom one. Private to codec/. Pure.
 #pragma once
 
 #include <cstdint>

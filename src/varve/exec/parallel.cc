@@ -68,9 +68,8 @@ Status ThreadPool::Submit(std::function<void()> task) {
   }
   {
     std::unique_lock lock(impl_->mutex);
-    impl_->not_full.wait(lock, [&] {
-      return impl_->stopping || impl_->queue.size() < impl_->options.queue_max;
-    });
+    impl_->not_full.wait(
+        lock, [&] { return impl_->stopping || impl_->queue.size() < impl_->options.queue_max; });
     if (impl_->stopping) return Error(ErrorCode::kCancelled, "the lake was closed");
     impl_->queue.push_back(std::move(task));
   }
@@ -117,7 +116,8 @@ Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t li
     }
   };
   // The caller is one of the workers, so that progress never depends on a free pool thread.
-  const size_t helpers = std::min<size_t>({limit == 0 ? 0 : limit - 1, n == 0 ? 0 : n - 1, pool.threads()});
+  const size_t helpers =
+      std::min<size_t>({limit == 0 ? 0 : limit - 1, n == 0 ? 0 : n - 1, pool.threads()});
   for (size_t i = 0; i < helpers; ++i) {
     {
       const std::lock_guard lock(shared.mutex);

@@ -1,8 +1,8 @@
 // Bounded threads. No other code of Varve starts one.
 //
 // ThreadPool: a fixed number of named threads over a bounded queue; Stop() drains and joins.
-// ParallelFor: runs fn(0..n-1) with at most `limit` at once, in the caller and in pool threads; stops
-// handing out indices after the first error and returns it (the lowest index that failed).
+// ParallelFor: runs fn(0..n-1) with at most `limit` at once, in the caller and in pool threads;
+// stops handing out indices after the first error and returns it (the lowest index that failed).
 // Threads: both may be used from any thread; a task must not wait for a task of its own pool.
 #pragma once
 

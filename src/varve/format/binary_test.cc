@@ -216,7 +216,8 @@ TEST(CommitTest, EveryFlipAndCutIsNoticed) {
   SeededRandom random(8);
   const auto encoded = EncodeCommit(SampleCommit(random, 2));
   ASSERT_TRUE(encoded.ok());
-  ExpectEveryDamageNoticed(encoded->object, [](ByteView bytes) { return DecodeCommit(bytes).ok(); });
+  ExpectEveryDamageNoticed(encoded->object,
+                           [](ByteView bytes) { return DecodeCommit(bytes).ok(); });
 }
 
 TEST(CommitTest, MovingChunksKeepsTheIdAndForeignItemsAreRefused) {
@@ -351,7 +352,8 @@ TEST(DocumentTest, WorkedExamplesAreWhatIsWritten) {
     return text;
   };
   std::ifstream file(VARVE_FORMAT_DOCUMENT);
-  const std::string document{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::string document{std::istreambuf_iterator<char>(file),
+                             std::istreambuf_iterator<char>()};
   const auto envelope = EncodeGcList({ObjectId::Make(1, 2)});
   ASSERT_TRUE(envelope.ok());
   PackEntry entry;

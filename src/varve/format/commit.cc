@@ -280,9 +280,8 @@ Status CheckInvariants(const Commit& commit) {
   for (const ChunkRow& row : commit.chunks) {
     if (!digests.insert(row.digest).second) return Damaged("a chunk is there twice");
     if (row.pack >= commit.packs.size() || row.raw_bytes == 0 ||
-        row.raw_bytes > codec::kChunkRawBytesMax ||
-        row.payload_bytes == 0 || row.payload_bytes > row.raw_bytes ||
-        row.offset > commit.packs[row.pack].object_bytes ||
+        row.raw_bytes > codec::kChunkRawBytesMax || row.payload_bytes == 0 ||
+        row.payload_bytes > row.raw_bytes || row.offset > commit.packs[row.pack].object_bytes ||
         row.payload_bytes > commit.packs[row.pack].object_bytes - row.offset) {
       return Damaged("a chunk lies outside of its pack");
     }

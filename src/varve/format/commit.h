@@ -3,10 +3,10 @@
 // Two halves. The logical half says what the version is (tensors, files, tree, metadata, parents);
 // its bytes decide the commit id and are carried unchanged when a version is copied to another
 // lake. The physical half says where the chunks lie; repack and copy rewrite it and keep the id.
-// Invariants checked by DecodeCommit, so that the rest of the code may rely on them: names and paths
-// follow format/names.h and are unique; shapes times element size equal raw bytes; the chunks of an
-// item cover it exactly; ordinals are in range; packs are sorted and unique; chunk ranges lie inside
-// their pack; live bytes of packs add up; digests of items match their chunks (ItemDigest).
+// Invariants checked by DecodeCommit, so that the rest of the code may rely on them: names and
+// paths follow format/names.h and are unique; shapes times element size equal raw bytes; the chunks
+// of an item cover it exactly; ordinals are in range; packs are sorted and unique; chunk ranges lie
+// inside their pack; live bytes of packs add up; digests of items match their chunks (ItemDigest).
 // Pure; sections are little-endian columns (format/wire.h; docs/format.md, Commit).
 #pragma once
 
@@ -52,22 +52,22 @@ struct FileRow {
 };
 
 struct LogicalHeader {
-  std::string artifact_type;     // "checkpoint", "model", ... : label grammar (names.h).
-  std::vector<Digest> parents;   // Commit ids; the first is the previous version.
+  std::string artifact_type;            // "checkpoint", "model", ... : label grammar (names.h).
+  std::vector<Digest> parents;          // Commit ids; the first is the previous version.
   std::array<std::byte, 16> save_id{};  // Chosen per save: makes equal content distinct commits.
-  int64_t created_ms = 0;        // Writer's wall clock; for people, never for safety.
+  int64_t created_ms = 0;               // Writer's wall clock; for people, never for safety.
   bool has_step = false;
   int64_t step = 0;
-  std::string message;           // At most 4 KiB.
-  std::string metadata_json;     // A JSON object, or empty.
+  std::string message;        // At most 4 KiB.
+  std::string metadata_json;  // A JSON object, or empty.
   std::map<std::string, double> metrics;
-  std::string tree_json;         // Typed tree of Python state (docs/format.md), or empty.
+  std::string tree_json;  // Typed tree of Python state (docs/format.md), or empty.
 };
 
 struct ChunkRow {
-  Digest digest;              // BLAKE3 of the raw bytes.
-  uint32_t pack = 0;          // Ordinal into `packs`.
-  uint64_t offset = 0;        // Of the payload, in the pack object.
+  Digest digest;        // BLAKE3 of the raw bytes.
+  uint32_t pack = 0;    // Ordinal into `packs`.
+  uint64_t offset = 0;  // Of the payload, in the pack object.
   uint32_t payload_bytes = 0;
   uint32_t raw_bytes = 0;
   codec::CodecId codec = codec::CodecId::kRaw;
@@ -86,11 +86,11 @@ struct Commit {
   std::vector<ChunkRow> chunks;    // Unique by digest.
   std::vector<PackRow> packs;      // Sorted by id. All that garbage collection reads.
 
-  uint64_t LogicalBytes() const;   // Sum of raw bytes of tensors and files.
+  uint64_t LogicalBytes() const;  // Sum of raw bytes of tensors and files.
 };
 
 struct EncodedCommit {
-  Bytes object;       // The envelope.
+  Bytes object;  // The envelope.
   Digest commit_id;
 };
 

@@ -21,8 +21,10 @@ const std::set<std::string>& KnownFeatures() {
 std::set<std::string> FeatureSet(Fields& fields, const char* name) {
   std::set<std::string> features;
   for (const Json& each : fields.Take(name, Json::value_t::array, false)) {
-    if (each.is_string()) features.insert(each.get<std::string>());
-    else fields.Fail("a feature is not a text");
+    if (each.is_string())
+      features.insert(each.get<std::string>());
+    else
+      fields.Fail("a feature is not a text");
   }
   return features;
 }
@@ -74,8 +76,9 @@ Result<Descriptor> DecodeDescriptor(std::string_view text) {
 
 Result<Gate> CheckGates(const Descriptor& descriptor) {
   if (descriptor.format > kFormatVersion || descriptor.hash != "blake3") {
-    return Error(ErrorCode::kUnsupported, "the lake has format " + std::to_string(descriptor.format) +
-                                              " with " + descriptor.hash + "; upgrade varve");
+    return Error(ErrorCode::kUnsupported, "the lake has format " +
+                                              std::to_string(descriptor.format) + " with " +
+                                              descriptor.hash + "; upgrade varve");
   }
   for (const std::string& feature : descriptor.features_read) {
     if (!KnownFeatures().contains(feature)) {
@@ -111,14 +114,18 @@ Result<GcState> DecodeGcState(std::string_view text) {
   state.epoch = fields.Number("epoch");
   const std::string phase = fields.Text("phase");
   const auto* known = std::find(std::begin(kPhases), std::end(kPhases), phase);
-  if (known == std::end(kPhases)) fields.Fail("its phase is unknown");
-  else state.phase = static_cast<GcPhase>(known - std::begin(kPhases));
+  if (known == std::end(kPhases))
+    fields.Fail("its phase is unknown");
+  else
+    state.phase = static_cast<GcPhase>(known - std::begin(kPhases));
   const Json lists = fields.Take("lists", Json::value_t::object);
   for (const auto& [epoch_text, key] : lists.items()) {
     Fields number(Json{{"epoch", epoch_text}}, "a list");
     const uint64_t epoch = number.Number("epoch");
-    if (!number.status().ok() || !key.is_string()) fields.Fail("a list is impossible");
-    else state.lists.emplace(epoch, key.get<std::string>());
+    if (!number.status().ok() || !key.is_string())
+      fields.Fail("a list is impossible");
+    else
+      state.lists.emplace(epoch, key.get<std::string>());
   }
   state.oldest_list_epoch = fields.Number("oldest_list_epoch");
   state.holder = fields.Text("holder");
@@ -159,7 +166,8 @@ Result<std::vector<ObjectId>> DecodeGcList(ByteView object) {
   std::vector<ObjectId> ids;
   for (uint64_t left = reader.Count(kGcIdsMax, 16); left > 0; --left) {
     VARVE_TRY(const ObjectId id, ObjectId::FromBytes(reader.Raw(16)));
-    if (!ids.empty() && !(ids.back() < id)) return Error(ErrorCode::kCorrupt, "a collector's list is not sorted");
+    if (!ids.empty() && !(ids.back() < id))
+      return Error(ErrorCode::kCorrupt, "a collector's list is not sorted");
     ids.push_back(id);
   }
   if (!reader.AtEnd()) return Error(ErrorCode::kCorrupt, "a collector's list has the wrong length");

@@ -1,8 +1,8 @@
 // The other small control objects: lake descriptor, collector state and lists, session blocks.
 //
-// JSON, except the lists (envelopes of sorted ids). Unknown fields are preserved on rewrite. Feature
-// gates: an unknown feature in `read` refuses to open, in `write` makes the lake read-only, in `gc`
-// stops the collector only. Pure; plain values.
+// JSON, except the lists (envelopes of sorted ids). Unknown fields are preserved on rewrite.
+// Feature gates: an unknown feature in `read` refuses to open, in `write` makes the lake read-only,
+// in `gc` stops the collector only. Pure; plain values.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 namespace varve::format {
 
 struct Descriptor {
-  std::string lake_id;         // 32 hex letters, random: tells lakes apart.
+  std::string lake_id;  // 32 hex letters, random: tells lakes apart.
   uint32_t format = 1;
   int64_t created_ms = 0;
   std::string hash = "blake3";
@@ -49,12 +49,12 @@ Result<GcState> DecodeGcState(std::string_view json);
 Result<Bytes> EncodeGcList(const std::vector<ObjectId>& sorted_ids);
 Result<std::vector<ObjectId>> DecodeGcList(ByteView object);
 
-struct SessionBlock {          // Reserves ids [first, last] before any of them is used.
+struct SessionBlock {  // Reserves ids [first, last] before any of them is used.
   uint64_t session = 0;
   uint32_t block = 0;
   uint32_t first_counter = 0, last_counter = 0;
-  std::string owner;           // "host:pid", for people.
-  std::string target;          // What is being written, for people.
+  std::string owner;   // "host:pid", for people.
+  std::string target;  // What is being written, for people.
   int64_t created_ms = 0;
 };
 Result<std::string> EncodeSessionBlock(const SessionBlock& block);

@@ -18,7 +18,7 @@ constexpr int kWindowLogMax = 27;
 constexpr size_t kRowBytes = 4 + 1 + 8 + 8 + 8 + 4 + 32;
 constexpr size_t kFixedFooterBytes = 2 + 2 + 2 + 2 + 2 + 2;  // Versions, type, section count.
 constexpr size_t kTrailerBytes = 4 + 8 + 8;                  // CRC-32C, footer length, magic.
-constexpr uint64_t kRatioMax = 50'000;  // zstd reaches 32,768.
+constexpr uint64_t kRatioMax = 50'000;                       // zstd reaches 32,768.
 
 enum class SectionCodec : uint8_t { kPlain = 0, kZstd = 1 };
 
@@ -69,7 +69,8 @@ Result<Row> ReadRow(Reader& reader, uint64_t next, size_t footer_at) {
   row.crc = reader.U32();
   const ByteView digest = reader.Raw(row.digest.bytes.size());
   // Sections follow one another without a hole, so no byte of the object goes unchecked.
-  const bool placed = !reader.failed() && row.offset == next && row.stored_bytes <= footer_at - next;
+  const bool placed =
+      !reader.failed() && row.offset == next && row.stored_bytes <= footer_at - next;
   const bool plain = codec == 0 && row.stored_bytes == row.raw_bytes;
   const bool packed = codec == 1 && row.raw_bytes / kRatioMax <= row.stored_bytes;
   if (!placed || (!plain && !packed) || row.raw_bytes > kSectionRawBytesMax) {
@@ -101,7 +102,8 @@ Result<Footer> ReadFooter(ByteView object) {
   Writer checked;
   checked.Raw(table);
   checked.U64(footer_bytes);
-  if (hash::Crc32c(checked.view()) != crc) return Damaged("its footer fails its checksum", footer_at);
+  if (hash::Crc32c(checked.view()) != crc)
+    return Damaged("its footer fails its checksum", footer_at);
 
   Reader reader(table);
   Footer footer;

@@ -2,10 +2,10 @@
 //
 // Layout (docs/format.md, Envelope): head magic, sections one after another, a footer with the
 // section table, CRC-32C and its own length, so that one suffix GET of a small object gets it all
-// and of a large one gets the footer. Each section has its own codec (none or zstd), a CRC-32C of its
-// stored bytes and the BLAKE3 of its raw ones.
-// Decoders treat every byte as hostile: counts, lengths and decoded sizes are checked before
-// allocation (kSectionRawBytesMax, kSectionsMax, zstd ratio and window limits). Pure.
+// and of a large one gets the footer. Each section has its own codec (none or zstd), a CRC-32C of
+// its stored bytes and the BLAKE3 of its raw ones. Decoders treat every byte as hostile: counts,
+// lengths and decoded sizes are checked before allocation (kSectionRawBytesMax, kSectionsMax, zstd
+// ratio and window limits). Pure.
 #pragma once
 
 #include <cstdint>

@@ -88,7 +88,8 @@ Json LabelsJson(const std::map<std::string, uint64_t>& labels) {
   return json;
 }
 
-std::map<std::string, uint64_t> LabelsFrom(Fields& fields, const char* name, uint64_t last_version) {
+std::map<std::string, uint64_t> LabelsFrom(Fields& fields, const char* name,
+                                           uint64_t last_version) {
   std::map<std::string, uint64_t> labels;
   const Json json = fields.Take(name, Json::value_t::object, false);
   if (json.size() > kLabelsMax) fields.Fail("it has too many labels");
@@ -159,8 +160,10 @@ Result<Head> DecodeHead(std::string_view text) {
   head.artifact_type = fields.Text("type");
   const std::string state = fields.Text("state");
   const auto* known = std::find(std::begin(kStates), std::end(kStates), state);
-  if (known == std::end(kStates)) fields.Fail("its state is unknown");
-  else head.state = static_cast<HeadState>(known - std::begin(kStates));
+  if (known == std::end(kStates))
+    fields.Fail("its state is unknown");
+  else
+    head.state = static_cast<HeadState>(known - std::begin(kStates));
   head.seq = fields.Number("seq");
   head.nonce = fields.Text("nonce");
   head.prev_nonce = fields.Text("prev_nonce");
@@ -185,7 +188,8 @@ Result<Head> DecodeHead(std::string_view text) {
     Fields number(Json{{"version", version_text}}, "a tombstone");
     const uint64_t version = number.Number("version");
     Tombstone made{tombstone.Signed("time_ms"), tombstone.Text("reason")};
-    if (!tombstone.status().ok() || !number.status().ok() || version == 0 || version >= next_version) {
+    if (!tombstone.status().ok() || !number.status().ok() || version == 0 ||
+        version >= next_version) {
       fields.Fail("a tombstone is impossible");
     }
     head.forgotten.emplace(version, std::move(made));
@@ -238,7 +242,8 @@ Result<HistoryNode> DecodeHistoryNode(ByteView object) {
   for (const Json& each : fields.Take("links", Json::value_t::array)) {
     VARVE_TRY(HistoryLink link, LinkFrom(each));
     if (link.level >= node.level) fields.Fail("a link leads upwards");
-    if (next_version != 0 && link.first_version != next_version) fields.Fail("its links have a gap");
+    if (next_version != 0 && link.first_version != next_version)
+      fields.Fail("its links have a gap");
     next_version = link.last_version + 1;
     node.links.push_back(std::move(link));
   }

@@ -23,33 +23,33 @@ namespace varve::format {
 inline constexpr uint32_t kInlineVersionsMax = 128;  // At this many, the oldest kFoldVersions fold.
 inline constexpr uint32_t kFoldVersions = 64;
 inline constexpr uint32_t kHistoryArity = 64;
-inline constexpr uint32_t kLabelsMax = 1024;         // Aliases and tags of one artifact, each.
+inline constexpr uint32_t kLabelsMax = 1024;  // Aliases and tags of one artifact, each.
 inline constexpr uint64_t kHeadBytesMax = 4 * kMiB;
-inline constexpr uint32_t kEntryMetricsMax = 16;     // The rest is in the commit object.
+inline constexpr uint32_t kEntryMetricsMax = 16;  // The rest is in the commit object.
 
 struct VersionEntry {
-  uint64_t version = 0;      // 1, 2, 3, ...
+  uint64_t version = 0;  // 1, 2, 3, ...
   hash::Digest commit_id;
   ObjectId meta_id;
-  int64_t time_ms = 0;       // Later than the entry before it.
+  int64_t time_ms = 0;  // Later than the entry before it.
   bool has_step = false;
   int64_t step = 0;
   uint64_t logical_bytes = 0;
-  uint64_t stored_bytes = 0; // Objects this version's save added.
+  uint64_t stored_bytes = 0;  // Objects this version's save added.
   std::map<std::string, double> metrics;
-  std::string message;       // First 200 bytes.
+  std::string message;  // First 200 bytes.
   friend bool operator==(const VersionEntry&, const VersionEntry&) = default;
 };
 
-struct Tombstone {           // Why a version can no longer be loaded.
+struct Tombstone {  // Why a version can no longer be loaded.
   int64_t time_ms = 0;
   std::string reason;
   friend bool operator==(const Tombstone&, const Tombstone&) = default;
 };
 
-struct HistoryLink {         // To one immutable history node.
+struct HistoryLink {  // To one immutable history node.
   ObjectId id;
-  uint32_t level = 0;        // 0: the node holds entries; above: it holds links.
+  uint32_t level = 0;  // 0: the node holds entries; above: it holds links.
   uint64_t first_version = 0, last_version = 0;
   int64_t time_min_ms = 0, time_max_ms = 0;
   friend bool operator==(const HistoryLink&, const HistoryLink&) = default;
@@ -61,17 +61,17 @@ struct Head {
   std::string name;
   std::string artifact_type;
   HeadState state = HeadState::kOpen;
-  uint64_t seq = 0;            // + 1 per Cas.
-  std::string nonce;           // 32 hex letters, fresh per Cas: makes every body, so every etag, unique.
+  uint64_t seq = 0;   // + 1 per Cas.
+  std::string nonce;  // 32 hex letters, fresh per Cas: makes every body, so every etag, unique.
   std::string prev_nonce;
   uint64_t writer_epoch = 0;
-  uint64_t gc_epoch = 0;       // The collector's epoch when this head was written.
-  std::vector<VersionEntry> versions;         // Newest last.
-  std::vector<HistoryLink> history;           // Oldest first.
-  std::map<uint64_t, Tombstone> forgotten;    // By version.
-  std::map<std::string, uint64_t> aliases;    // Move freely.
-  std::map<std::string, uint64_t> tags;       // Written once; never move.
-  std::string unknown_json;                   // Fields of newer writers, kept on rewrite.
+  uint64_t gc_epoch = 0;                    // The collector's epoch when this head was written.
+  std::vector<VersionEntry> versions;       // Newest last.
+  std::vector<HistoryLink> history;         // Oldest first.
+  std::map<uint64_t, Tombstone> forgotten;  // By version.
+  std::map<std::string, uint64_t> aliases;  // Move freely.
+  std::map<std::string, uint64_t> tags;     // Written once; never move.
+  std::string unknown_json;                 // Fields of newer writers, kept on rewrite.
 
   uint64_t last_version() const;  // 0 for an empty head.
 };

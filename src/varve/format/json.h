@@ -25,10 +25,10 @@ class Fields {
  public:
   Fields(Json object, std::string what) : object_(std::move(object)), what_(std::move(what)) {}
   std::string Text(const char* name, bool required = true);
-  uint64_t Number(const char* name, bool required = true);   // A decimal string.
+  uint64_t Number(const char* name, bool required = true);  // A decimal string.
   uint32_t Number32(const char* name);
-  int64_t Signed(const char* name, bool required = true);    // A decimal string.
-  double Double(const Json& value, const char* name);        // A number, or "nan", "inf", "-inf".
+  int64_t Signed(const char* name, bool required = true);  // A decimal string.
+  double Double(const Json& value, const char* name);      // A number, or "nan", "inf", "-inf".
   Json Take(const char* name, Json::value_t type, bool required = true);
   hash::Digest Digest(const char* name);
   ObjectId Id(const char* name);

@@ -32,7 +32,8 @@ std::string Shown(std::string_view name) {
 }
 
 Error Bad(const char* what, std::string_view name, const std::string& why) {
-  return Error(ErrorCode::kInvalidArgument, std::string(what) + " " + Shown(name) + " is not allowed: " + why);
+  return Error(ErrorCode::kInvalidArgument,
+               std::string(what) + " " + Shown(name) + " is not allowed: " + why);
 }
 
 bool SegmentLetter(char letter) {
@@ -57,7 +58,8 @@ std::string SegmentFault(std::string_view segment) {
 std::optional<uint64_t> VersionNumber(std::string_view label) {
   if (label.size() < 2 || label[0] != 'v' || label[1] == '0') return std::nullopt;
   uint64_t version = 0;
-  const auto [end, failure] = std::from_chars(label.data() + 1, label.data() + label.size(), version);
+  const auto [end, failure] =
+      std::from_chars(label.data() + 1, label.data() + label.size(), version);
   if (failure != std::errc() || end != label.data() + label.size()) return std::nullopt;
   return version;
 }

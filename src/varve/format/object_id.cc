@@ -39,7 +39,8 @@ ObjectId ObjectId::Make(uint64_t session, uint32_t counter) {
 
 Result<ObjectId> ObjectId::FromBytes(ByteView bytes) {
   ObjectId id;
-  if (bytes.size() != id.bytes.size()) return Error(ErrorCode::kCorrupt, "an object id is 16 bytes");
+  if (bytes.size() != id.bytes.size())
+    return Error(ErrorCode::kCorrupt, "an object id is 16 bytes");
   std::copy(bytes.begin(), bytes.end(), id.bytes.begin());
   const auto check = CheckOf(bytes.first(12));
   if (!std::equal(check.begin(), check.end(), id.bytes.begin() + 12)) {
@@ -50,7 +51,8 @@ Result<ObjectId> ObjectId::FromBytes(ByteView bytes) {
 
 Result<ObjectId> ObjectId::FromText(std::string_view text) {
   const auto bad = [&](const char* why) {
-    return Error(ErrorCode::kInvalidArgument, "'" + std::string(text.substr(0, 64)) + "' is no object id: " + why);
+    return Error(ErrorCode::kInvalidArgument,
+                 "'" + std::string(text.substr(0, 64)) + "' is no object id: " + why);
   };
   if (text.size() != kTextLetters) return bad("it has not 26 letters");
   std::array<std::byte, 16> bytes{};
@@ -103,7 +105,9 @@ std::string ObjectId::Text() const {
   return text;
 }
 
-std::string ObjectId::Shard() const { return hash::ToHex(ByteView(hash::Blake3Of(bytes).bytes).first(1)); }
+std::string ObjectId::Shard() const {
+  return hash::ToHex(ByteView(hash::Blake3Of(bytes).bytes).first(1));
+}
 
 std::string HeadKey(std::string_view artifact_name) {
   std::string key(kHeadPrefix);
@@ -122,7 +126,8 @@ std::string HeadKey(std::string_view artifact_name) {
 
 Result<std::string> NameFromHeadKey(std::string_view key) {
   std::string name;
-  const Error bad(ErrorCode::kCorrupt, "'" + std::string(key.substr(0, 200)) + "' is no key of a head");
+  const Error bad(ErrorCode::kCorrupt,
+                  "'" + std::string(key.substr(0, 200)) + "' is no key of a head");
   if (!key.starts_with(kHeadPrefix)) return bad;
   const std::string_view escaped = key.substr(kHeadPrefix.size());
   const auto hex = [](char letter) {
@@ -148,7 +153,8 @@ std::string HistoryKey(const ObjectId& id) { return Sharded("hist/", id); }
 
 std::string SessionKey(uint64_t session, uint32_t block) {
   char text[64];
-  std::snprintf(text, sizeof text, "sess/%016llx-%u", static_cast<unsigned long long>(session), block);
+  std::snprintf(text, sizeof text, "sess/%016llx-%u", static_cast<unsigned long long>(session),
+                block);
   return text;
 }
 

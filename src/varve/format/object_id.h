@@ -38,9 +38,9 @@ inline constexpr std::string_view kGcStateKey = "gc/state";
 inline constexpr std::string_view kHeadPrefix = "ref/b/";
 std::string HeadKey(std::string_view artifact_name);  // "ref/b/" and the escaped name.
 Result<std::string> NameFromHeadKey(std::string_view key);
-std::string PackKey(const ObjectId& id);     // "pack/<hh>/<id>"
-std::string MetaKey(const ObjectId& id);     // "meta/<hh>/<id>"
-std::string HistoryKey(const ObjectId& id);  // "hist/<hh>/<id>"
+std::string PackKey(const ObjectId& id);                   // "pack/<hh>/<id>"
+std::string MetaKey(const ObjectId& id);                   // "meta/<hh>/<id>"
+std::string HistoryKey(const ObjectId& id);                // "hist/<hh>/<id>"
 std::string SessionKey(uint64_t session, uint32_t block);  // "sess/<16 hex>-<block>"
 
 }  // namespace varve::format

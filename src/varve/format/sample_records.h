@@ -35,8 +35,9 @@ inline Commit SampleCommit(Random& random, uint64_t items) {
   header.created_ms = 1'790'000'000'000;
   header.has_step = random.Between(0, 1) == 1;
   header.step = header.has_step ? -3 : 0;
-  header.message = "n\xC3\xA4"
-                   "chster";
+  header.message =
+      "n\xC3\xA4"
+      "chster";
   header.metadata_json = R"({"lr":0.1,"note":"a \"quoted\" [[[ text"})";
   header.metrics = {{"accuracy", 0.5}, {"loss", 1.25}};
   header.tree_json = R"({"d":[[{"s":"a"},{"T":"w0"}]]})";

@@ -1,6 +1,7 @@
 // Goal: names, ids and JSON control objects are accepted exactly as documented and never silently
 // changed by a rewrite.
-// Method: a table of names; round trips; every field taken away or given another type; hostile text.
+// Method: a table of names; round trips; every field taken away or given another type; hostile
+// text.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -42,7 +43,8 @@ TEST(NamesTest, LabelsAndPaths) {
   for (const char* label : {"best", "v1-final", "1", "v", "version", "\xE6\x9C\x80"}) {
     EXPECT_TRUE(CheckLabel(label).ok()) << label;
   }
-  for (const char* label : {"", "latest", "v1", "v007", "v99999999999999999999", "a/b", ".", "a b"}) {
+  for (const char* label :
+       {"", "latest", "v1", "v007", "v99999999999999999999", "a/b", ".", "a b"}) {
     EXPECT_FALSE(CheckLabel(label).ok()) << label;
   }
   for (const char* path : {"a", "model/layers.0.weight", "a b/c:d", "x@y", "\xC3\xA9"}) {
@@ -71,8 +73,8 @@ TEST(NamesTest, Addresses) {
   EXPECT_TRUE(ParseAddress("a@latest")->label.empty());
   EXPECT_EQ(ParseAddress("a@v17")->version, std::optional<uint64_t>(17));
   EXPECT_EQ(ParseAddress("a@best")->label, "best");
-  for (const char* text : {"", "@", "a@", "@v1", "a@v0", "a@v01", "a@v18446744073709551616", "a@b@c",
-                           "a@b/c", "a@ best"}) {
+  for (const char* text : {"", "@", "a@", "@v1", "a@v0", "a@v01", "a@v18446744073709551616",
+                           "a@b@c", "a@b/c", "a@ best"}) {
     const auto address = ParseAddress(text);
     ASSERT_FALSE(address.ok()) << text;
     EXPECT_EQ(address.error().code(), ErrorCode::kInvalidArgument);
@@ -118,8 +120,8 @@ TEST(KeysTest, HeadKeysAreReversibleAndCanonical) {
     EXPECT_EQ(*back, name);
   }
   EXPECT_EQ(HeadKey("a/b"), "ref/b/a%2Fb");
-  for (const char* key : {"ref/b/a%2fb", "ref/b/%61", "ref/b/a%2", "ref/b/a%", "ref/b/a%zz", "ref/t/a",
-                          "ref/b/a/b", "a"}) {
+  for (const char* key : {"ref/b/a%2fb", "ref/b/%61", "ref/b/a%2", "ref/b/a%", "ref/b/a%zz",
+                          "ref/t/a", "ref/b/a/b", "a"}) {
     EXPECT_FALSE(NameFromHeadKey(key).ok()) << key;
   }
 }
@@ -207,8 +209,8 @@ void ExpectEveryFieldChecked(const std::string& text, const std::set<std::string
   const Json flat = sound.flatten();
   for (const auto& [path, value] : flat.items()) {
     const Json::json_pointer at(path);
-    for (Json wrong : {Json(nullptr), Json(true), Json(-1), Json("\n"), Json::array({1}),
-                       Json{{"x", 1}}}) {
+    for (Json wrong :
+         {Json(nullptr), Json(true), Json(-1), Json("\n"), Json::array({1}), Json{{"x", 1}}}) {
       if (wrong == value) continue;
       if (value.is_string() && wrong == "\n") continue;  // Free text may hold it.
       Json changed = sound;

@@ -98,7 +98,7 @@ const FoldConstants& Constants() {
 }
 
 __attribute__((target("pclmul,sse4.1"))) inline __m128i Fold(__m128i lane, __m128i by,
-                                                               __m128i next) {
+                                                             __m128i next) {
   const __m128i low = _mm_clmulepi64_si128(lane, by, 0x00);
   const __m128i high = _mm_clmulepi64_si128(lane, by, 0x11);
   return _mm_xor_si128(_mm_xor_si128(low, high), next);

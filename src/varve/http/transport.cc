@@ -38,8 +38,9 @@ struct Exchange {
 };
 
 std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  });
   return text;
 }
 
@@ -62,7 +63,8 @@ size_t OnHeader(char* data, size_t, size_t bytes, void* context) {
   const size_t first = line.find_first_not_of(" \t", colon + 1);
   const size_t last = line.find_last_not_of(" \t\r\n");
   const bool empty = first == std::string::npos || last < first;
-  exchange.reply.headers[Lower(line.substr(0, colon))] = empty ? "" : line.substr(first, last - first + 1);
+  exchange.reply.headers[Lower(line.substr(0, colon))] =
+      empty ? "" : line.substr(first, last - first + 1);
   return bytes;
 }
 
@@ -112,8 +114,9 @@ Error FromCurl(CURLcode code, const std::string& url) {
   const std::string host = HostOf(url);
   const std::string cause = curl_easy_strerror(code);
   if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "the certificate of " + host + " is not trusted; set AWS_CA_BUNDLE to its authority");
+    return Error(
+        ErrorCode::kInvalidArgument,
+        "the certificate of " + host + " is not trusted; set AWS_CA_BUNDLE to its authority");
   }
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
     return Error(ErrorCode::kInvalidArgument, "the endpoint is not a URL: " + host);
@@ -122,7 +125,8 @@ Error FromCurl(CURLcode code, const std::string& url) {
     return Error(ErrorCode::kUnavailable, "no such host " + host + "; check the endpoint");
   }
   if (code == CURLE_COULDNT_CONNECT) {
-    return Error(ErrorCode::kUnavailable, "cannot connect to " + host + "; check the endpoint and that it runs");
+    return Error(ErrorCode::kUnavailable,
+                 "cannot connect to " + host + "; check the endpoint and that it runs");
   }
   return Error(ErrorCode::kUnavailable, "no whole answer from " + host + ": " + cause);
 }
@@ -165,7 +169,8 @@ Result<Reply> Transport::Send(const OpContext& ctx, const Request& request) {
   Exchange exchange;
   exchange.request = &request;
   curl_slist* headers = curl_slist_append(nullptr, "Expect:");
-  for (const auto& [name, value] : request.headers) headers = curl_slist_append(headers, (name + ": " + value).c_str());
+  for (const auto& [name, value] : request.headers)
+    headers = curl_slist_append(headers, (name + ": " + value).c_str());
 
   curl_easy_reset(easy);
   curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
@@ -213,8 +218,10 @@ Result<Reply> Transport::Send(const OpContext& ctx, const Request& request) {
       stopped = ctx.Check();
       if (!stopped.ok() && running > 0) break;
       const auto wait_ms = static_cast<int>(std::min<int64_t>(kPollMs, ctx.LeftMs()));
-      if (running > 0) curl_multi_poll(handle->multi, nullptr, 0, wait_ms, nullptr);
-      else stopped = OkStatus();
+      if (running > 0)
+        curl_multi_poll(handle->multi, nullptr, 0, wait_ms, nullptr);
+      else
+        stopped = OkStatus();
     }
     int left = 0;
     while (const CURLMsg* message = curl_multi_info_read(handle->multi, &left)) {
@@ -223,9 +230,11 @@ Result<Reply> Transport::Send(const OpContext& ctx, const Request& request) {
     curl_multi_remove_handle(handle->multi, easy);
   }
   curl_slist_free_all(headers);
-  if (!stopped.ok()) return std::move(stopped).error();  // The handle goes, and its connection with it.
+  if (!stopped.ok())
+    return std::move(stopped).error();  // The handle goes, and its connection with it.
   if (exchange.too_large) {
-    return Error(ErrorCode::kResourceExhausted, "the answer of " + HostOf(request.url) + " is larger than allowed");
+    return Error(ErrorCode::kResourceExhausted,
+                 "the answer of " + HostOf(request.url) + " is larger than allowed");
   }
   if (outcome != CURLE_OK) return FromCurl(outcome, request.url);
   const std::lock_guard lock(impl_->mutex);

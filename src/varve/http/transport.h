@@ -19,19 +19,19 @@
 namespace varve::http {
 
 struct Request {
-  std::string method;                 // "GET", "HEAD", "PUT", "POST", "DELETE"
+  std::string method;  // "GET", "HEAD", "PUT", "POST", "DELETE"
   std::string url;
   std::vector<std::pair<std::string, std::string>> headers;
-  ByteView body;                      // Must stay until the return.
-  MutableByteView into;               // Not empty: a 206 or 200 body goes here; more than fits is an error.
+  ByteView body;         // Must stay until the return.
+  MutableByteView into;  // Not empty: a 206 or 200 body goes here; more than fits is an error.
   uint64_t body_bytes_max = 64 * kMiB;
 };
 
 struct Reply {
   int status = 0;
   std::map<std::string, std::string> headers;  // Names in lower case.
-  Bytes body;                         // When `into` was empty, or the status is not 2xx.
-  uint64_t into_bytes = 0;            // Written to `into`.
+  Bytes body;                                  // When `into` was empty, or the status is not 2xx.
+  uint64_t into_bytes = 0;                     // Written to `into`.
   std::string Header(const std::string& name) const;
 };
 
@@ -40,8 +40,8 @@ class Transport {
   Transport();
   ~Transport();
   // Errors: kUnavailable with cause and host when no whole reply came (the request may have been
-  // served); kInvalidArgument for a name, address or certificate that cannot work; kResourceExhausted
-  // for a reply above the caps; kCancelled, kTimeout.
+  // served); kInvalidArgument for a name, address or certificate that cannot work;
+  // kResourceExhausted for a reply above the caps; kCancelled, kTimeout.
   Result<Reply> Send(const OpContext& ctx, const Request& request);
 
  private:

@@ -9,7 +9,8 @@
 namespace varve::lake {
 namespace {
 
-constexpr uint64_t kPackBytesMin = 24 * kMiB;  // Holds the largest chunk with its header and footer.
+constexpr uint64_t kPackBytesMin =
+    24 * kMiB;  // Holds the largest chunk with its header and footer.
 constexpr std::chrono::milliseconds kCancelPoll{50};
 
 // Half of the memory goes to packs; a pack shrinks so that encoders and transfers each have one.
@@ -22,7 +23,7 @@ uint64_t ChoosePackBytes(uint64_t wanted_bytes, uint64_t memory_bytes, uint32_t 
 
 struct ChunkWriter::Job {
   Slot* slot = nullptr;
-  ByteView raw;                 // Borrowed, or a view of `copy`.
+  ByteView raw;  // Borrowed, or a view of `copy`.
   codec::ElementKind kind;
   BufferPool::Buffer copy;
   MemoryBudget::Ticket ticket;
@@ -33,8 +34,9 @@ Result<std::unique_ptr<ChunkWriter>> ChunkWriter::Make(Core& core, const OpConte
                                                        Options options) {
   if (options.memory_bytes == 0) options.memory_bytes = core.options.memory_bytes;
   if (options.memory_bytes < kSaveMemoryBytesMin) {
-    return Error(ErrorCode::kInvalidArgument, "memory_bytes must be at least 64 MiB. memory_bytes=" +
-                                                  std::to_string(options.memory_bytes));
+    return Error(ErrorCode::kInvalidArgument,
+                 "memory_bytes must be at least 64 MiB. memory_bytes=" +
+                     std::to_string(options.memory_bytes));
   }
   const ThreadPool& pool = options.background ? core.background_encoders : core.encoders;
   const uint64_t pack_bytes =
@@ -172,8 +174,7 @@ Status ChunkWriter::Write(Job& job) {
     entry.payload_bytes = static_cast<uint32_t>(job.raw.size());
     entry.codec = job.encoded->codec;
   } else {
-    const codec::Effort effort =
-        options_.compress ? codec::Effort::kDefault : codec::Effort::kNone;
+    const codec::Effort effort = options_.compress ? codec::Effort::kDefault : codec::Effort::kNone;
     const codec::Encoded encoded = codec::EncodeChunk(job.raw, job.kind, effort, room);
     entry.payload_bytes = static_cast<uint32_t>(encoded.payload_bytes);
     entry.codec = encoded.codec;

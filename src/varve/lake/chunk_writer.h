@@ -2,11 +2,10 @@
 //
 // Each chunk is hashed; one that the lake already holds (a base version's, or an earlier chunk of
 // this save) costs nothing more. Others are encoded straight into an open pack; a full pack is one
-// PUT. Encoders wait for pack buffers, pack buffers come back from transfers, and transfers wait for
-// nothing here, so the pipeline cannot block itself.
-// Memory: packs and staged copies together never exceed memory_bytes.
-// Threads: Add*, Finish from one thread; bytes_done from any.
-// Cancel: Finish returns kCancelled; packs written so far are left to garbage collection.
+// PUT. Encoders wait for pack buffers, pack buffers come back from transfers, and transfers wait
+// for nothing here, so the pipeline cannot block itself. Memory: packs and staged copies together
+// never exceed memory_bytes. Threads: Add*, Finish from one thread; bytes_done from any. Cancel:
+// Finish returns kCancelled; packs written so far are left to garbage collection.
 #pragma once
 
 #include <atomic>
@@ -35,8 +34,8 @@ struct ChunkPlace {
 class ChunkWriter {
  public:
   struct Options {
-    std::string target;          // For the id reservation: what is being written.
-    uint64_t memory_bytes = 0;   // At least kSaveMemoryBytesMin.
+    std::string target;         // For the id reservation: what is being written.
+    uint64_t memory_bytes = 0;  // At least kSaveMemoryBytesMin.
     bool background = false;
     bool compress = true;
   };
@@ -48,8 +47,8 @@ class ChunkWriter {
   void AddBase(const format::Commit& base);
 
   // `slot` tells the caller's chunk apart; its place is given back by Finish.
-  // Borrow: `raw` must stay until Finish returns. Copy: it is copied before the return; blocks while
-  // the memory cap is reached. Errors: the first one of the pipeline, and the pipeline's end.
+  // Borrow: `raw` must stay until Finish returns. Copy: it is copied before the return; blocks
+  // while the memory cap is reached. Errors: the first one of the pipeline, and the pipeline's end.
   Result<size_t> AddBorrowed(ByteView raw, codec::ElementKind kind);
   Result<size_t> AddCopied(ByteView raw, codec::ElementKind kind);
   // A chunk that is encoded already (copied from another lake); the caller verified it.
@@ -111,7 +110,7 @@ class ChunkWriter {
   std::mutex mutex_;
   std::condition_variable idle_;        // tasks_ fell to zero.
   std::condition_variable pack_ready_;  // A pack came back, was acknowledged, or the save failed.
-  size_t tasks_ = 0;                                       // Guarded by mutex_, as all below.
+  size_t tasks_ = 0;                    // Guarded by mutex_, as all below.
   std::optional<Error> error_;
   uint64_t packs_ = 0;
   std::vector<std::unique_ptr<OpenPack>> open_packs_;

@@ -42,9 +42,10 @@ Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
     const BufferPool::Buffer raw = source.buffers.Take(row.raw_bytes);
     const Status decoded = codec::DecodeChunk(row.codec, payload.view(), raw.view());
     if (!decoded.ok() || hash::Blake3Of(raw.view()) != row.digest) {
-      return std::move(Error(ErrorCode::kCorrupt, "'" + items[i] + "' is damaged in the source: chunk " +
-                                                      row.digest.Hex())
-                           .At("copy chunk", pack_key));
+      return std::move(
+          Error(ErrorCode::kCorrupt,
+                "'" + items[i] + "' is damaged in the source: chunk " + row.digest.Hex())
+              .At("copy chunk", pack_key));
     }
     VARVE_TRY(const size_t slot, writer->AddEncoded(row, payload.view()));
     static_cast<void>(slot);
@@ -62,15 +63,14 @@ Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
     return Error(ErrorCode::kInternal, "copying changed the commit id of '" + name + "'");
   }
   const uint64_t sent_bytes = writer->stored_bytes() + encoded.object.size();
-  VARVE_TRY(const uint64_t version,
-            Publish(ctx, destination,
-                    {.name = name,
-                     .artifact_type = moved.header.artifact_type,
-                     .commit = &moved,
-                     .encoded = &encoded,
-                     .base_epoch = base_epoch,
-                     .stored_bytes = sent_bytes,
-                     .aliases = {}}));
+  VARVE_TRY(const uint64_t version, Publish(ctx, destination,
+                                            {.name = name,
+                                             .artifact_type = moved.header.artifact_type,
+                                             .commit = &moved,
+                                             .encoded = &encoded,
+                                             .base_epoch = base_epoch,
+                                             .stored_bytes = sent_bytes,
+                                             .aliases = {}}));
   static_cast<void>(version);
   return sent_bytes;
 }
@@ -90,14 +90,16 @@ Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_pt
   } else {
     VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, *source, parsed.name));
     VARVE_TRY(wanted, source->heads.Newest(ctx, snapshot.head, SIZE_MAX));
-    std::erase_if(wanted, [&](const auto& entry) { return snapshot.head.forgotten.contains(entry.version); });
+    std::erase_if(
+        wanted, [&](const auto& entry) { return snapshot.head.forgotten.contains(entry.version); });
     std::reverse(wanted.begin(), wanted.end());
   }
   std::vector<format::VersionEntry> present;
   auto there = destination->heads.Read(ctx, parsed.name);
   if (there.ok()) {
     VARVE_TRY(present, destination->heads.Newest(ctx, there->head, SIZE_MAX));
-    std::erase_if(present, [&](const auto& entry) { return there->head.forgotten.contains(entry.version); });
+    std::erase_if(present,
+                  [&](const auto& entry) { return there->head.forgotten.contains(entry.version); });
   } else if (there.error().code() != ErrorCode::kNotFound) {
     return std::move(there).error();
   }

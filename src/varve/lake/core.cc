@@ -23,8 +23,7 @@ Error NoSuchArtifact(const OpContext& ctx, Core& core, std::string_view name) {
       if (known.ok()) names.push_back(std::move(known).value());
     }
   }
-  std::string message =
-      "no artifact '" + std::string(name) + "' in lake " + core.store->Describe();
+  std::string message = "no artifact '" + std::string(name) + "' in lake " + core.store->Describe();
   const std::string nearest = plan::Nearest(name, names);
   if (!nearest.empty()) message += "; the nearest name is '" + nearest + "'";
   return Error(ErrorCode::kNotFound, message);
@@ -124,8 +123,8 @@ Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
   auto reply = core.store->Get(ctx, key, {});
   if (!reply.ok()) {
     if (reply.error().code() != ErrorCode::kNotFound) return std::move(reply).error();
-    return std::move(Error(ErrorCode::kCorrupt, "the commit object of v" +
-                                                    std::to_string(entry.version) + " is missing")
+    return std::move(Error(ErrorCode::kCorrupt,
+                           "the commit object of v" + std::to_string(entry.version) + " is missing")
                          .At("get", key.str()));
   }
   auto decoded = format::DecodeCommit(reply->body);

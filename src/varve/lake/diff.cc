@@ -72,7 +72,8 @@ Result<DiffReport> DiffVersions(const OpContext& ctx, Core& core, std::string_vi
     if (!a_items.contains(path)) report.added.push_back(Describe(path, item, b, a_digests));
   }
   for (const format::ChunkRow& row : a.chunks) {
-    (b_digests.contains(row.digest) ? report.bytes_shared : report.bytes_only_left) += row.raw_bytes;
+    (b_digests.contains(row.digest) ? report.bytes_shared : report.bytes_only_left) +=
+        row.raw_bytes;
   }
   for (const format::ChunkRow& row : b.chunks) {
     if (!a_digests.contains(row.digest)) report.bytes_only_right += row.raw_bytes;

@@ -44,9 +44,9 @@ Result<uint64_t> GcGuard::Validate(const OpContext& ctx, uint64_t base,
     VARVE_TRY(const auto condemned, format::DecodeGcList(reply.body));
     for (const format::ObjectId& id : used) {
       if (std::binary_search(condemned.begin(), condemned.end(), id)) {
-        return Error(ErrorCode::kConflict,
-                     "the collector condemned an object this save reuses; save again. object=" +
-                         id.Text());
+        return Error(
+            ErrorCode::kConflict,
+            "the collector condemned an object this save reuses; save again. object=" + id.Text());
       }
     }
   }

@@ -27,9 +27,9 @@ class GcGuard {
   // The current epoch. Read it before any head whose objects may be reused.
   Result<uint64_t> Base(const OpContext& ctx);
 
-  // Call after reading the head's version and before its Cas; `used` are all objects that the commit
-  // will name. Returns the epoch to write into the head. Errors: kConflict when one of `used` is
-  // condemned, or when lists since `base` are gone: the save must be done again.
+  // Call after reading the head's version and before its Cas; `used` are all objects that the
+  // commit will name. Returns the epoch to write into the head. Errors: kConflict when one of
+  // `used` is condemned, or when lists since `base` are gone: the save must be done again.
   Result<uint64_t> Validate(const OpContext& ctx, uint64_t base,
                             std::span<const format::ObjectId> used);
 

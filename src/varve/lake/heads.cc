@@ -5,7 +5,7 @@
 namespace varve::lake {
 namespace {
 
-constexpr int64_t kRaceBackoffMs = 20;     // Base; doubles per lost race up to the cap below.
+constexpr int64_t kRaceBackoffMs = 20;  // Base; doubles per lost race up to the cap below.
 constexpr int64_t kRaceBackoffMaxMs = 500;
 constexpr int64_t kUnknownBackoffMs = 100;
 
@@ -55,8 +55,9 @@ Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& cha
       return snapshot;
     }
     if (!may_create) {
-      return Error(ErrorCode::kCorrupt, "the head of '" + change.name +
-                                            "' vanished while it was being written; run varve fsck");
+      return Error(
+          ErrorCode::kCorrupt,
+          "the head of '" + change.name + "' vanished while it was being written; run varve fsck");
     }
     // A head is born empty, so that its birth counts as the read of its version (rule O).
     format::Head head;
@@ -118,14 +119,16 @@ Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
                        "' landed; look at its history before repeating it");
     }
     if (code == ErrorCode::kNotFound) {
-      return Error(ErrorCode::kCorrupt, "the head of '" + change.name +
-                                            "' vanished while it was being written; run varve fsck");
+      return Error(
+          ErrorCode::kCorrupt,
+          "the head of '" + change.name + "' vanished while it was being written; run varve fsck");
     }
     if (code != ErrorCode::kConflict) return std::move(moved).error();
     VARVE_CHECK_OK(
         JitteredSleep(ctx, std::min(kRaceBackoffMaxMs, kRaceBackoffMs << std::min(race, 5))));
   }
-  return Error(ErrorCode::kConflict, "too many writers move '" + change.name + "'; try again later");
+  return Error(ErrorCode::kConflict,
+               "too many writers move '" + change.name + "'; try again later");
 }
 
 Status Heads::CheckFork(const format::Head& head) {
@@ -140,7 +143,8 @@ Status Heads::CheckFork(const format::Head& head) {
   if (!lost) return OkStatus();
   return Error(ErrorCode::kCorrupt,
                "the store lost an acknowledged write: v" + std::to_string(ours.version) + " of '" +
-                   head.name + "' is not what this process committed; stop all writers, run varve doctor");
+                   head.name +
+                   "' is not what this process committed; stop all writers, run varve doctor");
 }
 
 void Heads::Remember(const format::Head& head) {

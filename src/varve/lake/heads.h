@@ -1,10 +1,9 @@
 // Reading and moving artifact heads: the commit protocol (docs/format.md, Commit).
 //
 // Rule O: the head's version first, the collector's state second, the conditional write third; all
-// three again after every lost race. A conditional write whose answer is lost is resolved by reading
-// the head: found means done, moved on means not done, else the same bytes are sent again. Nothing
-// is ever deleted here.
-// Threads: any.
+// three again after every lost race. A conditional write whose answer is lost is resolved by
+// reading the head: found means done, moved on means not done, else the same bytes are sent again.
+// Nothing is ever deleted here. Threads: any.
 #pragma once
 
 #include <functional>
@@ -47,8 +46,8 @@ class Heads {
 
   struct Change {
     std::string name;
-    std::string create_type;      // Non-empty: an absent head is created (empty, then changed).
-    uint64_t base_epoch = 0;      // From GcGuard::Base, read before anything reused was learned.
+    std::string create_type;  // Non-empty: an absent head is created (empty, then changed).
+    uint64_t base_epoch = 0;  // From GcGuard::Base, read before anything reused was learned.
     std::vector<format::ObjectId> used;  // Every object the new head will name for the first time.
     // Edits the head, or returns an error to stop. Runs once per attempt on a fresh copy; must be
     // idempotent, since an attempt whose answer was lost may have landed.
@@ -56,8 +55,8 @@ class Heads {
     // True when `head` already holds this change; asked after a lost answer.
     std::function<bool(const format::Head&)> done;
   };
-  // Returns the head as it was written (or found done). Errors: the edit's; kConflict; kUnknownOutcome
-  // naming the artifact: the change may have landed or may still.
+  // Returns the head as it was written (or found done). Errors: the edit's; kConflict;
+  // kUnknownOutcome naming the artifact: the change may have landed or may still.
   Result<format::Head> Commit(const OpContext& ctx, const Change& change);
 
  private:

@@ -1,5 +1,5 @@
-// Hands out object ids, reserving each block of them in the bucket before the first is used, so that
-// the names a dead writer may have created can be enumerated without a listing.
+// Hands out object ids, reserving each block of them in the bucket before the first is used, so
+// that the names a dead writer may have created can be enumerated without a listing.
 //
 // Every block is an immutable object of its own (sess/<session>-<block>): nothing is overwritten.
 // Threads: any. Errors: those of ObjectStore::PutNew.
@@ -25,10 +25,10 @@ class IdSource {
  private:
   store::ObjectStore& store_;
   std::mutex mutex_;
-  uint64_t session_ = 0;        // 0: nothing reserved yet.
-  uint32_t next_counter_ = 0;   // Guarded by mutex_, as all below.
-  uint32_t reserved_end_ = 0;   // One past the last reserved counter.
-  int64_t owner_pid_ = 0;       // A forked child starts a session of its own.
+  uint64_t session_ = 0;       // 0: nothing reserved yet.
+  uint32_t next_counter_ = 0;  // Guarded by mutex_, as all below.
+  uint32_t reserved_end_ = 0;  // One past the last reserved counter.
+  int64_t owner_pid_ = 0;      // A forked child starts a session of its own.
 };
 
 }  // namespace varve::lake

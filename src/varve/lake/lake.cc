@@ -175,8 +175,9 @@ Result<uint64_t> TargetOf(const OpContext& ctx, Core& core, std::string_view nam
                           std::string_view target_address) {
   VARVE_TRY(const format::Address target, format::ParseAddress(target_address));
   if (target.name != name) {
-    return Error(ErrorCode::kInvalidArgument, "a label of '" + std::string(name) +
-                                                  "' cannot name a version of '" + target.name + "'");
+    return Error(
+        ErrorCode::kInvalidArgument,
+        "a label of '" + std::string(name) + "' cannot name a version of '" + target.name + "'");
   }
   VARVE_TRY(const Resolved at, Resolve(ctx, core, target_address));
   return at.entry.version;
@@ -191,7 +192,8 @@ Status CheckLive(const format::Head& head, uint64_t version) {
 
 Status CheckRoom(const std::map<std::string, uint64_t>& labels, std::string_view label) {
   if (labels.size() < format::kLabelsMax || labels.contains(std::string(label))) return OkStatus();
-  return Error(ErrorCode::kResourceExhausted, "an artifact has at most 1,024 aliases and 1,024 tags");
+  return Error(ErrorCode::kResourceExhausted,
+               "an artifact has at most 1,024 aliases and 1,024 tags");
 }
 
 Status OpenLake::SetAlias(const OpContext& ctx, std::string_view name, std::string_view alias,
@@ -281,14 +283,15 @@ Status Lake::Init(const OpContext& ctx, store::ObjectStore& store) {
   if (there.error().code() != ErrorCode::kNotFound) return there.error();
   const store::Features features = store.features();
   if (!features.conditional_create || !features.conditional_swap) {
-    return Error(ErrorCode::kUnsupported,
-                 store.Describe() + " does not honour conditional writes; two writers could lose data");
+    return Error(
+        ErrorCode::kUnsupported,
+        store.Describe() + " does not honour conditional writes; two writers could lose data");
   }
   VARVE_CHECK_OK(CheckEmpty(ctx, store));
   // The descriptor comes last: a lake exists once it does, and everything it needs exists by then.
   VARVE_TRY(const std::string gc_json, format::EncodeGcState({}));
-  const auto gc = store.Cas(ctx, store::Key{std::string(format::kGcStateKey)}, AsBytes(gc_json),
-                            std::nullopt);
+  const auto gc =
+      store.Cas(ctx, store::Key{std::string(format::kGcStateKey)}, AsBytes(gc_json), std::nullopt);
   if (!gc.ok() && gc.error().code() != ErrorCode::kConflict) return gc.error();
   format::Descriptor descriptor;
   descriptor.lake_id = FreshLakeId(ctx.random());
@@ -317,10 +320,12 @@ Result<std::unique_ptr<Lake>> Lake::Open(const OpContext& ctx,
   }
   auto descriptor = format::DecodeDescriptor(AsText(reply->body));
   if (!descriptor.ok()) {
-    return std::move(descriptor.error().Prefix("the descriptor of " + store->Describe() + " is damaged"));
+    return std::move(
+        descriptor.error().Prefix("the descriptor of " + store->Describe() + " is damaged"));
   }
   VARVE_TRY(const format::Gate gate, format::CheckGates(*descriptor));
-  auto core = std::make_shared<Core>(std::move(store), options, std::move(descriptor).value(), gate);
+  auto core =
+      std::make_shared<Core>(std::move(store), options, std::move(descriptor).value(), gate);
   return std::unique_ptr<Lake>(std::make_unique<OpenLake>(std::move(core)));
 }
 

@@ -31,8 +31,8 @@ struct Progress {
 };
 
 struct LakeOptions {
-  uint32_t cpu_threads = 0;        // Hashing and encoding; 0: all cores for blocking calls.
-  uint32_t transfers = 8;          // Requests in flight.
+  uint32_t cpu_threads = 0;          // Hashing and encoding; 0: all cores for blocking calls.
+  uint32_t transfers = 8;            // Requests in flight.
   uint64_t memory_bytes = 1 * kGiB;  // Cap of one save or load beyond the caller's own data.
   bool compress = true;
 };
@@ -41,21 +41,21 @@ struct SaveOptions {
   std::string artifact_type = "checkpoint";
   std::optional<int64_t> step;
   std::string message;
-  std::string metadata_json;                 // A JSON object, or empty.
+  std::string metadata_json;  // A JSON object, or empty.
   std::map<std::string, double> metrics;
-  std::vector<std::string> parents;          // Addresses in this lake, beside the previous version.
-  std::vector<std::string> aliases;          // Moved to the new version in the same Cas.
-  std::string tree_json;                     // Typed tree of Python state.
-  bool background = false;                   // Low-priority workers.
-  uint64_t memory_bytes = 0;                 // 0: LakeOptions::memory_bytes.
+  std::vector<std::string> parents;  // Addresses in this lake, beside the previous version.
+  std::vector<std::string> aliases;  // Moved to the new version in the same Cas.
+  std::string tree_json;             // Typed tree of Python state.
+  bool background = false;           // Low-priority workers.
+  uint64_t memory_bytes = 0;         // 0: LakeOptions::memory_bytes.
 };
 
 struct SaveReport {
   uint64_t version = 0;
   hash::Digest commit_id;
   uint64_t logical_bytes = 0;
-  uint64_t stored_bytes = 0;    // Added to the lake by this save, metadata included.
-  uint64_t shared_bytes = 0;    // Raw bytes not sent because they were there.
+  uint64_t stored_bytes = 0;  // Added to the lake by this save, metadata included.
+  uint64_t shared_bytes = 0;  // Raw bytes not sent because they were there.
   uint64_t objects_written = 0;
   double staged_s = 0, durable_s = 0, committed_s = 0;  // Since the session began.
 };
@@ -107,10 +107,10 @@ struct VersionInfo {
 };
 struct ArtifactInfo {
   std::string name, artifact_type;
-  uint64_t versions = 0;           // Live ones.
+  uint64_t versions = 0;  // Live ones.
   uint64_t last_version = 0;
-  int64_t time_ms = 0;             // Of the newest.
-  uint64_t logical_bytes = 0;      // Of the newest.
+  int64_t time_ms = 0;         // Of the newest.
+  uint64_t logical_bytes = 0;  // Of the newest.
   std::map<std::string, uint64_t> aliases, tags;
 };
 
@@ -118,7 +118,7 @@ struct DiffReport {
   struct Item {
     std::string path;
     uint64_t raw_bytes = 0;
-    uint64_t shared_bytes = 0;     // Of chunks that both sides hold.
+    uint64_t shared_bytes = 0;  // Of chunks that both sides hold.
   };
   std::vector<Item> added, removed, changed, equal;  // Tensors and files together, by path.
   uint64_t bytes_shared = 0, bytes_only_left = 0, bytes_only_right = 0;
@@ -127,12 +127,12 @@ struct DiffReport {
 struct VerifyReport {
   uint64_t items = 0, chunks = 0, raw_bytes = 0, read_bytes = 0;
   struct Damage {
-    std::string item;              // Tensor or file path.
-    std::string chunk;             // Hex digest.
+    std::string item;   // Tensor or file path.
+    std::string chunk;  // Hex digest.
     std::string pack_key;
     std::string what;
   };
-  std::vector<Damage> damage;      // At most kDamageMax rows.
+  std::vector<Damage> damage;  // At most kDamageMax rows.
 };
 inline constexpr size_t kDamageMax = 1000;
 
@@ -191,8 +191,7 @@ class Lake {
     uint64_t versions_copied = 0, versions_skipped = 0;
     uint64_t bytes_sent = 0;
   };
-  virtual Result<CopyReport> CopyFrom(const OpContext& ctx, Lake& source,
-                                      std::string_view address,
+  virtual Result<CopyReport> CopyFrom(const OpContext& ctx, Lake& source, std::string_view address,
                                       const std::function<void(Progress)>& on_progress = {}) = 0;
 
   // Stops and joins the worker pools; saves under way fail with kCancelled. Idempotent.

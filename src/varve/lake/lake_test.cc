@@ -20,7 +20,8 @@ using store::FaultStore;
 using store::MemoryStore;
 
 const OpContext kCtx;
-constexpr LakeOptions kSmall{.cpu_threads = 2, .transfers = 2, .memory_bytes = 128 * kMiB, .compress = true};
+constexpr LakeOptions kSmall{
+    .cpu_threads = 2, .transfers = 2, .memory_bytes = 128 * kMiB, .compress = true};
 
 Bytes Values(size_t bytes, uint64_t seed) {
   SeededRandom random(seed);
@@ -54,7 +55,8 @@ Result<SaveReport> Save(Lake& lake, const State& state, SaveOptions options = {}
                                     state.weights, SaveSession::Hold::kBorrow));
   VARVE_CHECK_OK(session->AddTensor(kCtx, "optim/m", codec::DType::kF32, {state.moments.size() / 4},
                                     state.moments, SaveSession::Hold::kCopy));
-  VARVE_CHECK_OK(session->AddTensor(kCtx, "empty", codec::DType::kBf16, {0, 3}, {}, SaveSession::Hold::kCopy));
+  VARVE_CHECK_OK(
+      session->AddTensor(kCtx, "empty", codec::DType::kBf16, {0, 3}, {}, SaveSession::Hold::kCopy));
   VARVE_CHECK_OK(session->AddTensorAlias("tied", "model/w"));
   return session->Commit(kCtx);
 }
@@ -66,8 +68,8 @@ Status LoadInto(Lake& lake, std::string_view address, State& state) {
   Bytes tied(tensors[3].raw_bytes);
   state.weights.assign(tensors[0].raw_bytes, std::byte{});
   state.moments.assign(tensors[1].raw_bytes, std::byte{});
-  VARVE_CHECK_OK(version->ReadTensors(
-      kCtx, {{0, state.weights}, {1, state.moments}, {2, {}}, {3, tied}}));
+  VARVE_CHECK_OK(
+      version->ReadTensors(kCtx, {{0, state.weights}, {1, state.moments}, {2, {}}, {3, tied}}));
   if (tied != state.weights) return Error(ErrorCode::kInternal, "the alias differs");
   return OkStatus();
 }
@@ -106,7 +108,8 @@ TEST(Lake, SavesSharesAndLoads) {
 TEST(Lake, AFaultAtEveryRequestLeavesThePreviousVersionAndNothingHalfVisible) {
   const State old_state{Values(9 * kMiB, 3), Values(1 * kMiB, 4)};
   const State new_state{Values(9 * kMiB, 5), Values(1 * kMiB, 6)};
-  for (const Fault fault : {Fault::kCrashBefore, Fault::kCrashAfter, Fault::kLoseAnswer, Fault::kFailBefore, Fault::kFull}) {
+  for (const Fault fault : {Fault::kCrashBefore, Fault::kCrashAfter, Fault::kLoseAnswer,
+                            Fault::kFailBefore, Fault::kFull}) {
     bool struck = true;
     for (uint64_t at = 1; struck; ++at) {
       ASSERT_LT(at, 100u);
@@ -152,7 +155,8 @@ TEST(Lake, ADamagedByteIsNeverReturned) {
       State got;
       const Status loaded = LoadInto(*lake, "llama", got);
       if (loaded.ok()) {
-        EXPECT_TRUE(got.weights == state.weights && got.moments == state.moments) << key << " " << offset;
+        EXPECT_TRUE(got.weights == state.weights && got.moments == state.moments)
+            << key << " " << offset;
       } else {
         EXPECT_EQ(loaded.error().code(), ErrorCode::kCorrupt) << loaded.error().ToString();
         if (key.starts_with("pack/")) {
@@ -205,7 +209,8 @@ TEST(Lake, LabelsAndForgetting) {
   for (uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(Save(*lake, {Values(80, i), Values(80, i)}).ok());
   ASSERT_TRUE(lake->SetAlias(kCtx, "llama", "best", "llama@v2").ok());
   ASSERT_TRUE(lake->SetTag(kCtx, "llama", "paper", "llama@best").ok());
-  EXPECT_EQ(lake->SetTag(kCtx, "llama", "paper", "llama@v3").error().code(), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(lake->SetTag(kCtx, "llama", "paper", "llama@v3").error().code(),
+            ErrorCode::kAlreadyExists);
   EXPECT_EQ(lake->Forget(kCtx, "llama@best", "old").error().code(), ErrorCode::kConflict);
   ASSERT_TRUE(lake->Forget(kCtx, "llama@v3", "diverged").ok());
   EXPECT_EQ(lake->OpenAt(kCtx, "llama@v3").error().code(), ErrorCode::kGone);
@@ -235,7 +240,8 @@ TEST(Lake, InitRefusesAnOccupiedPlace) {
   MemoryStore used;
   ASSERT_TRUE(used.PutNew(kCtx, store::Key("other/file"), {}).ok());
   EXPECT_EQ(Lake::Init(kCtx, used).error().code(), ErrorCode::kInvalidArgument);
-  EXPECT_EQ(Lake::Open(kCtx, std::make_shared<MemoryStore>(), kSmall).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(Lake::Open(kCtx, std::make_shared<MemoryStore>(), kSmall).error().code(),
+            ErrorCode::kNotFound);
 }
 
 }  // namespace

@@ -92,7 +92,8 @@ Result<std::vector<FoundFile>> FindFiles(const std::string& local_path) {
   if (!fs::is_directory(root)) {
     fs::path path(local_path);
     found.push_back({local_path, path.filename().string(), fs::file_size(local_path, failure)});
-    if (failure) return Error(ErrorCode::kUnsupported, "'" + local_path + "' is not a regular file");
+    if (failure)
+      return Error(ErrorCode::kUnsupported, "'" + local_path + "' is not a regular file");
     return found;
   }
   fs::recursive_directory_iterator each(local_path, failure);
@@ -107,11 +108,13 @@ Result<std::vector<FoundFile>> FindFiles(const std::string& local_path) {
     }
     found.push_back({each->path().string(), path, each->file_size(failure)});
     if (found.size() > kFilesMax) {
-      return Error(ErrorCode::kInvalidArgument, "more than 1,000,000 files in '" + local_path + "'");
+      return Error(ErrorCode::kInvalidArgument,
+                   "more than 1,000,000 files in '" + local_path + "'");
     }
   }
   if (failure) return ErrnoError(failure.value(), "list", local_path).error();
-  std::sort(found.begin(), found.end(), [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
+  std::sort(found.begin(), found.end(),
+            [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
   return found;
 }
 

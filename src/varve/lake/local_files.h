@@ -45,8 +45,8 @@ struct FoundFile {
 inline constexpr size_t kFilesMax = 1'000'000;
 Result<std::vector<FoundFile>> FindFiles(const std::string& local_path);
 
-// Writes below a private folder beside `destination` and moves it into place at the end; the private
-// folder vanishes with this object if Finish was not reached.
+// Writes below a private folder beside `destination` and moves it into place at the end; the
+// private folder vanishes with this object if Finish was not reached.
 class FolderWriter {
  public:
   // kAlreadyExists when `destination` is there and not an empty folder.

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "varve/format/names.h"
-
 #include "varve/lake/internal.h"
 #include "varve/lake/local_files.h"
 
@@ -74,9 +73,11 @@ class Version final : public OpenVersion {
       std::vector<ChunkRead> reads;
       for (const Piece& piece : window) {
         const format::FileRow& row = commit().files[piece.file];
-        const std::vector<uint32_t> chunks(row.chunks.begin() + static_cast<std::ptrdiff_t>(piece.chunk_begin),
-                                           row.chunks.begin() + static_cast<std::ptrdiff_t>(piece.chunk_end));
-        AppendReads(commit(), chunks, buffer.view().subspan(piece.offset, piece.bytes), row.path, reads);
+        const std::vector<uint32_t> chunks(
+            row.chunks.begin() + static_cast<std::ptrdiff_t>(piece.chunk_begin),
+            row.chunks.begin() + static_cast<std::ptrdiff_t>(piece.chunk_end));
+        AppendReads(commit(), chunks, buffer.view().subspan(piece.offset, piece.bytes), row.path,
+                    reads);
       }
       VARVE_CHECK_OK(ReadChunks(ctx, *core_, commit(), reads, on_bytes));
       for (const Piece& piece : window) {
@@ -153,8 +154,8 @@ Status GetPath(const OpContext& ctx, const std::shared_ptr<Core>& core, std::str
   VARVE_TRY(const std::unique_ptr<Version> version, Open(ctx, core, address));
   const format::Commit& commit = version->commit();
   if (commit.files.empty() && !commit.tensors.empty()) {
-    return Error(ErrorCode::kUnsupported, "'" + std::string(address) +
-                                              "' holds tensors, not files; load it instead");
+    return Error(ErrorCode::kUnsupported,
+                 "'" + std::string(address) + "' holds tensors, not files; load it instead");
   }
   VARVE_TRY(FolderWriter writer, FolderWriter::Begin(destination));
   Progress progress;

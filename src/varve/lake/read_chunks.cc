@@ -16,8 +16,8 @@ struct Wanted {
 
 Error Damaged(const format::ChunkRow& row, const std::string& item, const std::string& pack_key,
               const std::string& what) {
-  return std::move(Error(ErrorCode::kCorrupt, "'" + item + "' is damaged: chunk " +
-                                                  row.digest.Hex() + " " + what)
+  return std::move(Error(ErrorCode::kCorrupt,
+                         "'" + item + "' is damaged: chunk " + row.digest.Hex() + " " + what)
                        .At("read chunk", pack_key));
 }
 
@@ -67,7 +67,8 @@ Status ReadChunks(const OpContext& ctx, Core& core, const format::Commit& commit
     auto got = core.store->GetRange(ctx, store::Key(pack_key), planned.offset, buffer.view());
     if (!got.ok()) {
       const format::ChunkRow& row = commit.chunks[first_chunk];
-      if (got.error().code() == ErrorCode::kNotFound) return Damaged(row, item, pack_key, "lost its pack");
+      if (got.error().code() == ErrorCode::kNotFound)
+        return Damaged(row, item, pack_key, "lost its pack");
       if (got.error().code() == ErrorCode::kCorrupt) {
         return Damaged(row, item, pack_key, "is cut short: " + got.error().message());
       }

@@ -16,7 +16,9 @@ namespace {
 constexpr uint64_t kWindowBytes = 16 * kMiB;  // Of a file being cut; a multiple of the largest cut.
 constexpr size_t kHeadMessageBytesMax = 200;
 
-double Seconds(int64_t from_ns, int64_t to_ns) { return static_cast<double>(to_ns - from_ns) * 1e-9; }
+double Seconds(int64_t from_ns, int64_t to_ns) {
+  return static_cast<double>(to_ns - from_ns) * 1e-9;
+}
 
 // A cut that leaves whole UTF-8 characters.
 std::string Shorten(const std::string& text, size_t bytes_max) {
@@ -50,8 +52,8 @@ class Session final : public SaveSession {
     }
     if (shape.size() > format::kDimsMax || raw_bytes != data.size()) {
       return Error(ErrorCode::kInvalidArgument,
-                   "tensor '" + name + "': shape and bytes do not agree. bytes=" +
-                       std::to_string(data.size()));
+                   "tensor '" + name +
+                       "': shape and bytes do not agree. bytes=" + std::to_string(data.size()));
     }
     Item item;
     item.raw_bytes = raw_bytes;
@@ -81,8 +83,9 @@ class Session final : public SaveSession {
     VARVE_CHECK_OK(CheckNew(name));
     const auto found = tensor_index_.find(std::string(existing));
     if (found == tensor_index_.end()) {
-      return Error(ErrorCode::kInvalidArgument,
-                   "tensor '" + name + "' shares '" + std::string(existing) + "', which was not added");
+      return Error(
+          ErrorCode::kInvalidArgument,
+          "tensor '" + name + "' shares '" + std::string(existing) + "', which was not added");
     }
     format::TensorRow row = tensors_[found->second];
     row.name = name;
@@ -202,7 +205,8 @@ class Session final : public SaveSession {
     header.parents = parents_;
     for (size_t i = 0; i < header.save_id.size(); i += 8) {
       const uint64_t word = ctx.random().Next64();
-      for (size_t j = 0; j < 8; ++j) header.save_id[i + j] = static_cast<std::byte>(word >> (8 * j));
+      for (size_t j = 0; j < 8; ++j)
+        header.save_id[i + j] = static_cast<std::byte>(word >> (8 * j));
     }
     header.created_ms = ctx.clock().WallMs();
     header.has_step = options_.step.has_value();
@@ -294,7 +298,8 @@ Result<uint64_t> Publish(const OpContext& ctx, Core& core, const Publication& pu
   change.done = find_ours;
   change.edit = [&](format::Head& head) -> Status {
     if (head.state == format::HeadState::kSealed) {
-      return Error(ErrorCode::kUnsupported, "'" + head.name + "' is sealed; it takes no new version");
+      return Error(ErrorCode::kUnsupported,
+                   "'" + head.name + "' is sealed; it takes no new version");
     }
     head.state = format::HeadState::kOpen;
     entry.version = head.last_version() + 1;
@@ -313,7 +318,8 @@ Result<uint64_t> Publish(const OpContext& ctx, Core& core, const Publication& pu
   VARVE_TRY(const format::Head head, core.heads.Commit(ctx, change));
   version = 0;
   if (!find_ours(head)) {
-    return Error(ErrorCode::kInternal, "the commit to '" + publication.name + "' is not in its head");
+    return Error(ErrorCode::kInternal,
+                 "the commit to '" + publication.name + "' is not in its head");
   }
   return version;
 }

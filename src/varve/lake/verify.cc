@@ -1,4 +1,5 @@
-// Reads and hashes again everything a version names; tells damage apart from trouble with the store.
+// Reads and hashes again everything a version names; tells damage apart from trouble with the
+// store.
 #include <mutex>
 
 #include "varve/lake/internal.h"
@@ -56,7 +57,8 @@ Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string
     if (!got.ok()) {
       const ErrorCode code = got.error().code();
       if (code != ErrorCode::kNotFound && code != ErrorCode::kCorrupt) return got.error();
-      const std::string what = code == ErrorCode::kNotFound ? "its pack is gone" : "its pack is cut short";
+      const std::string what =
+          code == ErrorCode::kNotFound ? "its pack is gone" : "its pack is cut short";
       for (const size_t chunk : planned.chunks) damaged(chunk, pack_key, what);
       return OkStatus();
     }

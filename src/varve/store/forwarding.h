@@ -1,4 +1,5 @@
-// Base of the stores that wrap another one: every request goes through. Threads: as the inner store.
+// Base of the stores that wrap another one: every request goes through. Threads: as the inner
+// store.
 #pragma once
 
 #include <memory>
@@ -12,11 +13,14 @@ class ForwardingStore : public ObjectStore {
   explicit ForwardingStore(std::shared_ptr<ObjectStore> inner) : inner_(std::move(inner)) {}
   std::string Describe() const override { return inner_->Describe(); }
   Features features() const override { return inner_->features(); }
-  Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override { return inner_->Head(ctx, key); }
+  Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override {
+    return inner_->Head(ctx, key);
+  }
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override {
     return inner_->Get(ctx, key, options);
   }
-  Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset, MutableByteView into) override {
+  Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
+                              MutableByteView into) override {
     return inner_->GetRange(ctx, key, offset, into);
   }
   Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) override {
@@ -26,10 +30,12 @@ class ForwardingStore : public ObjectStore {
                          const std::optional<Etag>& expected) override {
     return inner_->Cas(ctx, key, body, expected);
   }
-  Result<ListPage> List(const OpContext& ctx, std::string_view prefix, const ListOptions& options) override {
+  Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
+                        const ListOptions& options) override {
     return inner_->List(ctx, prefix, options);
   }
-  Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override {
+  Result<std::vector<DeleteReply>> Delete(const OpContext& ctx,
+                                          std::span<const Key> keys) override {
     return inner_->Delete(ctx, keys);
   }
 

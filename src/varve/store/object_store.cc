@@ -7,10 +7,13 @@ namespace {
 
 bool KeyLetter(char letter) {
   return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-         (letter >= '0' && letter <= '9') || std::string_view("._%~=+@,-").find(letter) != std::string_view::npos;
+         (letter >= '0' && letter <= '9') ||
+         std::string_view("._%~=+@,-").find(letter) != std::string_view::npos;
 }
 
-Error NoMultipart() { return Error(ErrorCode::kUnsupported, "this store has no multipart uploads"); }
+Error NoMultipart() {
+  return Error(ErrorCode::kUnsupported, "this store has no multipart uploads");
+}
 
 }  // namespace
 
@@ -26,15 +29,20 @@ bool ValidKey(std::string_view key) {
   return true;
 }
 
-Result<std::string> ObjectStore::CreateMultipart(const OpContext&, const Key&) { return NoMultipart(); }
-Result<PartReply> ObjectStore::PutPart(const OpContext&, const Key&, const std::string&, uint32_t, ByteView) {
+Result<std::string> ObjectStore::CreateMultipart(const OpContext&, const Key&) {
+  return NoMultipart();
+}
+Result<PartReply> ObjectStore::PutPart(const OpContext&, const Key&, const std::string&, uint32_t,
+                                       ByteView) {
   return NoMultipart();
 }
 Result<ObjectInfo> ObjectStore::CompleteMultipart(const OpContext&, const Key&, const std::string&,
                                                   std::span<const PartReply>) {
   return NoMultipart();
 }
-Status ObjectStore::AbortMultipart(const OpContext&, const Key&, const std::string&) { return NoMultipart(); }
+Status ObjectStore::AbortMultipart(const OpContext&, const Key&, const std::string&) {
+  return NoMultipart();
+}
 
 Result<std::vector<ListedObject>> ListAll(const OpContext& ctx, ObjectStore& store,
                                           std::string_view prefix, size_t keys_max) {
@@ -43,8 +51,9 @@ Result<std::vector<ListedObject>> ListAll(const OpContext& ctx, ObjectStore& sto
   do {
     VARVE_TRY(ListPage page, store.List(ctx, prefix, options));
     if (page.objects.size() > keys_max - objects.size()) {
-      return Error(ErrorCode::kResourceExhausted,
-                   "more than " + std::to_string(keys_max) + " objects below '" + std::string(prefix) + "'");
+      return Error(
+          ErrorCode::kResourceExhausted,
+          "more than " + std::to_string(keys_max) + " objects below '" + std::string(prefix) + "'");
     }
     std::move(page.objects.begin(), page.objects.end(), std::back_inserter(objects));
     if (!page.next_token.empty() && page.next_token == options.token) {

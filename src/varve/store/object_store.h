@@ -30,8 +30,9 @@
 
 namespace varve::store {
 
-using Key = StrongString<struct KeyTag>;    // "pack/7f/0abc...": 1 to kKeyBytesMax bytes.
-using Etag = StrongString<struct EtagTag>;  // Opaque; equal etags mean equal bytes, not the reverse.
+using Key = StrongString<struct KeyTag>;  // "pack/7f/0abc...": 1 to kKeyBytesMax bytes.
+using Etag =
+    StrongString<struct EtagTag>;  // Opaque; equal etags mean equal bytes, not the reverse.
 
 inline constexpr uint64_t kKeyBytesMax = 900;
 inline constexpr uint32_t kListPageMax = 1000;
@@ -44,14 +45,14 @@ bool ValidKey(std::string_view key);
 
 struct ObjectInfo {
   Etag etag;
-  uint64_t bytes = 0;             // Of the whole object.
-  int64_t modified_ms = 0;        // The store's clock; 0 when the reply did not say.
-  int64_t store_time_ms = 0;      // The store's clock at the reply; 0 when unknown.
+  uint64_t bytes = 0;         // Of the whole object.
+  int64_t modified_ms = 0;    // The store's clock; 0 when the reply did not say.
+  int64_t store_time_ms = 0;  // The store's clock at the reply; 0 when unknown.
 };
 
 struct GetOptions {
-  uint64_t suffix_bytes = 0;           // > 0: only the last so many bytes (all, if there are fewer).
-  std::optional<Etag> if_none_match;   // Equal: not_modified is set and the body stays empty.
+  uint64_t suffix_bytes = 0;          // > 0: only the last so many bytes (all, if there are fewer).
+  std::optional<Etag> if_none_match;  // Equal: not_modified is set and the body stays empty.
 };
 struct GetReply {
   ObjectInfo info;
@@ -62,16 +63,16 @@ struct GetReply {
 struct ListedObject {
   Key key;
   uint64_t bytes = 0;
-  Etag etag;               // Empty when the store's listing does not give it.
+  Etag etag;  // Empty when the store's listing does not give it.
   int64_t modified_ms = 0;
 };
 struct ListOptions {
-  std::string token;                   // From the page before; empty for the first page.
+  std::string token;  // From the page before; empty for the first page.
   uint32_t page_max = kListPageMax;
 };
 struct ListPage {
-  std::vector<ListedObject> objects;   // In any order.
-  std::string next_token;              // Empty: this was the last page.
+  std::vector<ListedObject> objects;  // In any order.
+  std::string next_token;             // Empty: this was the last page.
 };
 
 struct DeleteReply {
@@ -84,7 +85,7 @@ struct Features {
   bool conditional_create = false;  // Cas with no expected etag is honoured, also in races.
   bool conditional_swap = false;    // Cas with an expected etag is honoured, also in races.
   bool multipart = false;
-  bool server_checksums = false;    // A body that does not match its checksum is refused.
+  bool server_checksums = false;  // A body that does not match its checksum is refused.
 };
 
 struct PartReply {
@@ -111,14 +112,15 @@ class ObjectStore {
                                       MutableByteView into) = 0;
 
   // Writes an object under a name that was never used before. `body` must stay until the return.
-  // kAlreadyExists (definitely not written by this call, where the store can tell); any other error:
-  // it may or may not be there. Safe to repeat with the same bytes.
+  // kAlreadyExists (definitely not written by this call, where the store can tell); any other
+  // error: it may or may not be there. Safe to repeat with the same bytes.
   virtual Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) = 0;
 
   // Moves `key` from the version `expected` (none: from absent) to `body`.
   // kConflict: definitely not, another version is there. kNotFound, or on some servers kConflict:
-  // definitely not, `expected` was given and the key is gone. kUnknownOutcome: it may have landed, or may still; read before
-  // deciding. Other errors: definitely not applied (the request never left, or was refused).
+  // definitely not, `expected` was given and the key is gone. kUnknownOutcome: it may have landed,
+  // or may still; read before deciding. Other errors: definitely not applied (the request never
+  // left, or was refused).
   virtual Result<ObjectInfo> Cas(const OpContext& ctx, const Key& key, ByteView body,
                                  const std::optional<Etag>& expected) = 0;
 

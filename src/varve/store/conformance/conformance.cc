@@ -65,14 +65,16 @@ void Conditions(ObjectStore& store) {
   EXPECT_EQ(CodeOf(store.Cas(ctx, key, AsBytes("two"), std::nullopt)), ErrorCode::kConflict);
   const auto first = store.Get(ctx, key, {});
   ASSERT_TRUE(first.ok());
-  const auto unchanged = store.Get(ctx, key, {.suffix_bytes = 0, .if_none_match = first->info.etag});
+  const auto unchanged =
+      store.Get(ctx, key, {.suffix_bytes = 0, .if_none_match = first->info.etag});
   ASSERT_TRUE(unchanged.ok()) << unchanged.error().ToString();
   EXPECT_TRUE(unchanged->not_modified);
   const auto second = store.Cas(ctx, key, AsBytes("two"), first->info.etag);
   ASSERT_TRUE(second.ok()) << second.error().ToString();
   EXPECT_EQ(CodeOf(store.Cas(ctx, key, AsBytes("three"), first->info.etag)), ErrorCode::kConflict);
   EXPECT_EQ(TextOf(store.Get(ctx, key, {})), "two");
-  EXPECT_EQ(store.Get(ctx, key, {})->info.etag, second->etag) << "the reply's etag is the one a read gives";
+  EXPECT_EQ(store.Get(ctx, key, {})->info.etag, second->etag)
+      << "the reply's etag is the one a read gives";
 }
 
 void Races(ObjectStore& store) {
@@ -128,7 +130,8 @@ void Listing(ObjectStore& store) {
   ASSERT_EQ(deleted->size(), 2u);
   EXPECT_TRUE((*deleted)[0].status.ok() && (*deleted)[1].status.ok());
   EXPECT_EQ(CodeOf(store.Head(ctx, Key("metallic"))), ErrorCode::kNotFound);
-  EXPECT_FALSE(ValidKey("a/../b") || ValidKey("/a") || ValidKey("a//b") || ValidKey("a\n") || ValidKey(""));
+  EXPECT_FALSE(ValidKey("a/../b") || ValidKey("/a") || ValidKey("a//b") || ValidKey("a\n") ||
+               ValidKey(""));
 }
 
 }  // namespace

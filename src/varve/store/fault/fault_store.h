@@ -36,8 +36,10 @@ class FaultStore final : public ForwardingStore {
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override {
     return Strike<GetReply>(false, false, [&] { return inner_->Get(ctx, key, options); });
   }
-  Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset, MutableByteView into) override {
-    return Strike<ObjectInfo>(false, false, [&] { return inner_->GetRange(ctx, key, offset, into); });
+  Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
+                              MutableByteView into) override {
+    return Strike<ObjectInfo>(false, false,
+                              [&] { return inner_->GetRange(ctx, key, offset, into); });
   }
   Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) override {
     return Strike<ObjectInfo>(true, false, [&] { return inner_->PutNew(ctx, key, body); });
@@ -46,7 +48,8 @@ class FaultStore final : public ForwardingStore {
                          const std::optional<Etag>& expected) override {
     return Strike<ObjectInfo>(true, true, [&] { return inner_->Cas(ctx, key, body, expected); });
   }
-  Result<ListPage> List(const OpContext& ctx, std::string_view prefix, const ListOptions& options) override {
+  Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
+                        const ListOptions& options) override {
     return Strike<ListPage>(false, false, [&] { return inner_->List(ctx, prefix, options); });
   }
 
@@ -59,7 +62,8 @@ class FaultStore final : public ForwardingStore {
     const bool now = number == at, later = number > at;
     const bool crashes = fault == Fault::kCrashBefore || fault == Fault::kCrashAfter;
     if (fault == Fault::kNone || number < at) return call();
-    if (crashes && (later || fault == Fault::kCrashBefore)) return Error(ErrorCode::kCancelled, "the process is dead");
+    if (crashes && (later || fault == Fault::kCrashBefore))
+      return Error(ErrorCode::kCancelled, "the process is dead");
     if (fault == Fault::kFull) {
       if (writes) return Error(ErrorCode::kResourceExhausted, "no space left");
       return call();
@@ -69,7 +73,8 @@ class FaultStore final : public ForwardingStore {
     Result<T> applied = call();
     static_cast<void>(applied);
     if (crashes) return Error(ErrorCode::kCancelled, "the process is dead");
-    return Error(conditional ? ErrorCode::kUnknownOutcome : ErrorCode::kUnavailable, "connection reset");
+    return Error(conditional ? ErrorCode::kUnknownOutcome : ErrorCode::kUnavailable,
+                 "connection reset");
   }
 
   std::atomic<Fault> fault_{Fault::kNone};

@@ -23,8 +23,10 @@ constexpr int64_t kLockPollMs = 5;
 Error FromErrno(int number, const char* operation, const std::string& path) {
   ErrorCode code = ErrorCode::kUnavailable;
   if (number == ENOENT || number == ENOTDIR) code = ErrorCode::kNotFound;
-  if (number == EACCES || number == EPERM || number == EROFS || number == ELOOP) code = ErrorCode::kPermissionDenied;
-  if (number == ENOSPC || number == EDQUOT || number == EMFILE || number == ENFILE) code = ErrorCode::kResourceExhausted;
+  if (number == EACCES || number == EPERM || number == EROFS || number == ELOOP)
+    code = ErrorCode::kPermissionDenied;
+  if (number == ENOSPC || number == EDQUOT || number == EMFILE || number == ENFILE)
+    code = ErrorCode::kResourceExhausted;
   std::string message = std::strerror(number);
   if (number == ENOSPC || number == EDQUOT) message += "; free space and try again";
   return std::move(Error(code, message).At(operation, path));
@@ -62,7 +64,8 @@ Status MakeFolder(const std::string& path) {
   if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return OkStatus();
   const std::string parent = fs::path(path).parent_path().string();
   if (!parent.empty() && parent != path) VARVE_CHECK_OK(MakeFolder(parent));
-  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) return FromErrno(errno, "make folder", path);
+  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST)
+    return FromErrno(errno, "make folder", path);
   return parent.empty() ? OkStatus() : SyncFolder(parent);
 }
 
@@ -72,7 +75,8 @@ Status ReadAt(int fd, uint64_t offset, MutableByteView into, const std::string& 
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return FromErrno(errno, "read", path);
     if (got == 0) {
-      return std::move(Error(ErrorCode::kCorrupt, "the object ends before the range does").At("read", path));
+      return std::move(
+          Error(ErrorCode::kCorrupt, "the object ends before the range does").At("read", path));
     }
     offset += static_cast<uint64_t>(got);
     into = into.subspan(static_cast<size_t>(got));
@@ -136,7 +140,8 @@ Result<GetReply> FileStore::Get(const OpContext& ctx, const Key& key, const GetO
   return reply;
 }
 
-Result<ObjectInfo> FileStore::GetRange(const OpContext& ctx, const Key& key, uint64_t offset, MutableByteView into) {
+Result<ObjectInfo> FileStore::GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
+                                       MutableByteView into) {
   VARVE_CHECK_OK(CheckKey(ctx, key));
   const std::string path = PathOf(key);
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -151,14 +156,17 @@ Result<std::string> FileStore::WriteTemporary(const OpContext& ctx, const Key& k
   VARVE_CHECK_OK(MakeFolder(root_ + "/" + std::string(kTemporary)));
   VARVE_CHECK_OK(MakeFolder(fs::path(path).parent_path().string()));
   const std::string temporary = root_ + "/" + std::string(kTemporary) + "/" +
-                                std::to_string(ctx.random().Next64()) + "-" + std::to_string(::getpid());
+                                std::to_string(ctx.random().Next64()) + "-" +
+                                std::to_string(::getpid());
   const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (file.get() < 0) return FromErrno(errno, "create", temporary);
   int failed = 0;
   for (ByteView left = body; failed == 0 && !left.empty();) {
     const ssize_t wrote = ::write(file.get(), left.data(), left.size());
-    if (wrote > 0) left = left.subspan(static_cast<size_t>(wrote));
-    else if (errno != EINTR) failed = errno;
+    if (wrote > 0)
+      left = left.subspan(static_cast<size_t>(wrote));
+    else if (errno != EINTR)
+      failed = errno;
   }
   if (failed == 0 && ::fsync(file.get()) != 0) failed = errno;
   if (failed != 0) {
@@ -186,7 +194,9 @@ Result<ObjectInfo> FileStore::PutNew(const OpContext& ctx, const Key& key, ByteV
       static_cast<void>(read);
       same = std::ranges::equal(there, body);
     }
-    if (!same) return std::move(Error(ErrorCode::kAlreadyExists, "the name was used before").At("put", path));
+    if (!same)
+      return std::move(
+          Error(ErrorCode::kAlreadyExists, "the name was used before").At("put", path));
   } else if (failed != 0) {
     return FromErrno(failed, "put", path);
   }
@@ -200,7 +210,8 @@ Result<ObjectInfo> FileStore::Cas(const OpContext& ctx, const Key& key, ByteView
   const std::string path = PathOf(key);
   const std::string locks = root_ + "/" + std::string(kLocks);
   VARVE_CHECK_OK(MakeFolder(locks));
-  const std::string lock_path = locks + "/" + hash::Blake3Of(AsBytes(key.str())).Hex().substr(0, 32);
+  const std::string lock_path =
+      locks + "/" + hash::Blake3Of(AsBytes(key.str())).Hex().substr(0, 32);
   const Descriptor lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (lock.get() < 0) return FromErrno(errno, "lock", lock_path);
   while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -209,10 +220,12 @@ Result<ObjectInfo> FileStore::Cas(const OpContext& ctx, const Key& key, ByteView
   }
   struct stat info {};
   auto current = ReadWhole(path, info);
-  if (!current.ok() && current.error().code() != ErrorCode::kNotFound) return std::move(current).error();
+  if (!current.ok() && current.error().code() != ErrorCode::kNotFound)
+    return std::move(current).error();
   if (expected.has_value() && !current.ok()) return std::move(current).error();
   const bool matches = expected.has_value() ? EtagOf(*current) == *expected : !current.ok();
-  if (!matches) return std::move(Error(ErrorCode::kConflict, "another version is there").At("cas", path));
+  if (!matches)
+    return std::move(Error(ErrorCode::kConflict, "another version is there").At("cas", path));
   VARVE_TRY(const std::string temporary, WriteTemporary(ctx, key, body));
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     const int failed = errno;
@@ -226,14 +239,17 @@ Result<ObjectInfo> FileStore::Cas(const OpContext& ctx, const Key& key, ByteView
   return InfoOf(ctx, EtagOf(body), body.size(), ctx.clock().WallMs());
 }
 
-Result<ListPage> FileStore::List(const OpContext& ctx, std::string_view prefix, const ListOptions& options) {
+Result<ListPage> FileStore::List(const OpContext& ctx, std::string_view prefix,
+                                 const ListOptions& options) {
   VARVE_CHECK_OK(ctx.Check());
   std::vector<ListedObject> found;
   std::error_code failure;
   // Only the folder that the prefix lies in can hold matches.
   const size_t slash = prefix.rfind('/');
-  const std::string start = slash == std::string_view::npos ? root_ : root_ + "/" + std::string(prefix.substr(0, slash));
-  if (!fs::exists(start, failure)) return failure ? Result<ListPage>(FromErrno(failure.value(), "list", start)) : ListPage{};
+  const std::string start =
+      slash == std::string_view::npos ? root_ : root_ + "/" + std::string(prefix.substr(0, slash));
+  if (!fs::exists(start, failure))
+    return failure ? Result<ListPage>(FromErrno(failure.value(), "list", start)) : ListPage{};
   fs::recursive_directory_iterator each(start, failure);
   for (; !failure && each != fs::recursive_directory_iterator(); each.increment(failure)) {
     const std::string name = each->path().filename().string();
@@ -262,12 +278,14 @@ Result<ListPage> FileStore::List(const OpContext& ctx, std::string_view prefix, 
   return page;
 }
 
-Result<std::vector<DeleteReply>> FileStore::Delete(const OpContext& ctx, std::span<const Key> keys) {
+Result<std::vector<DeleteReply>> FileStore::Delete(const OpContext& ctx,
+                                                   std::span<const Key> keys) {
   std::vector<DeleteReply> replies;
   for (const Key& key : keys) {
     VARVE_CHECK_OK(CheckKey(ctx, key));
     DeleteReply reply{key, OkStatus()};
-    if (::unlink(PathOf(key).c_str()) != 0 && errno != ENOENT) reply.status = FromErrno(errno, "delete", PathOf(key));
+    if (::unlink(PathOf(key).c_str()) != 0 && errno != ENOENT)
+      reply.status = FromErrno(errno, "delete", PathOf(key));
     replies.push_back(std::move(reply));
   }
   return replies;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+
 #include "varve/store/conformance/conformance.h"
 
 namespace varve::store {
@@ -23,7 +24,8 @@ std::shared_ptr<ObjectStore> Fresh() { return std::move(FileStore::Open(FreshFol
 TEST(FileStore, CasIsAtomicBetweenProcesses) {
   const std::string root = FreshFolder();
   const Key key("ref/b/counter");
-  ASSERT_TRUE(FileStore::Open(root).value()->Cas(OpContext(), key, AsBytes("0 start"), std::nullopt).ok());
+  ASSERT_TRUE(
+      FileStore::Open(root).value()->Cas(OpContext(), key, AsBytes("0 start"), std::nullopt).ok());
   for (int process = 0; process < 8; ++process) {
     if (fork() != 0) continue;
     const auto store = std::move(FileStore::Open(root).value());
@@ -44,7 +46,8 @@ TEST(FileStore, CasIsAtomicBetweenProcesses) {
 TEST(FileStore, AReusedNameIsRefusedAndKeepsItsBytes) {
   const auto store = Fresh();
   ASSERT_TRUE(store->PutNew(OpContext(), Key("a"), AsBytes("first")).ok());
-  EXPECT_EQ(store->PutNew(OpContext(), Key("a"), AsBytes("other")).error().code(), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(store->PutNew(OpContext(), Key("a"), AsBytes("other")).error().code(),
+            ErrorCode::kAlreadyExists);
   EXPECT_EQ(AsText(store->Get(OpContext(), Key("a"), {})->body), "first");
 }
 

@@ -44,14 +44,18 @@ Result<GetReply> MemoryStore::Get(const OpContext& ctx, const Key& key, const Ge
     reply.not_modified = true;
     return reply;
   }
-  const uint64_t bytes = options.suffix_bytes == 0 ? body.size() : std::min<uint64_t>(options.suffix_bytes, body.size());
-  if (bytes > kSmallObjectBytesMax) return At(ErrorCode::kResourceExhausted, "the object is too large to get whole", "get", key);
+  const uint64_t bytes = options.suffix_bytes == 0
+                             ? body.size()
+                             : std::min<uint64_t>(options.suffix_bytes, body.size());
+  if (bytes > kSmallObjectBytesMax)
+    return At(ErrorCode::kResourceExhausted, "the object is too large to get whole", "get", key);
   const ByteView wanted = body.last(bytes);
   reply.body.assign(wanted.begin(), wanted.end());
   return reply;
 }
 
-Result<ObjectInfo> MemoryStore::GetRange(const OpContext& ctx, const Key& key, uint64_t offset, MutableByteView into) {
+Result<ObjectInfo> MemoryStore::GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
+                                         MutableByteView into) {
   VARVE_CHECK_OK(CheckKey(ctx, key));
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(key.str());
@@ -78,17 +82,21 @@ Result<ObjectInfo> MemoryStore::Cas(const OpContext& ctx, const Key& key, ByteVi
   VARVE_CHECK_OK(CheckKey(ctx, key));
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(key.str());
-  if (expected.has_value() && found == objects_.end()) return At(ErrorCode::kNotFound, "no such object", "cas", key);
-  const bool matches = expected.has_value() ? found->second.info.etag == *expected : found == objects_.end();
+  if (expected.has_value() && found == objects_.end())
+    return At(ErrorCode::kNotFound, "no such object", "cas", key);
+  const bool matches =
+      expected.has_value() ? found->second.info.etag == *expected : found == objects_.end();
   if (!matches) return At(ErrorCode::kConflict, "another version is there", "cas", key);
   return Store(ctx, key, body).info;
 }
 
-Result<ListPage> MemoryStore::List(const OpContext& ctx, std::string_view prefix, const ListOptions& options) {
+Result<ListPage> MemoryStore::List(const OpContext& ctx, std::string_view prefix,
+                                   const ListOptions& options) {
   VARVE_CHECK_OK(ctx.Check());
   const std::lock_guard lock(mutex_);
   ListPage page;
-  auto each = options.token.empty() ? objects_.lower_bound(std::string(prefix)) : objects_.upper_bound(options.token);
+  auto each = options.token.empty() ? objects_.lower_bound(std::string(prefix))
+                                    : objects_.upper_bound(options.token);
   for (; each != objects_.end() && each->first.starts_with(prefix); ++each) {
     if (page.objects.size() == options.page_max) {
       page.next_token = page.objects.back().key.str();
@@ -100,7 +108,8 @@ Result<ListPage> MemoryStore::List(const OpContext& ctx, std::string_view prefix
   return page;
 }
 
-Result<std::vector<DeleteReply>> MemoryStore::Delete(const OpContext& ctx, std::span<const Key> keys) {
+Result<std::vector<DeleteReply>> MemoryStore::Delete(const OpContext& ctx,
+                                                     std::span<const Key> keys) {
   VARVE_CHECK_OK(ctx.Check());
   const std::lock_guard lock(mutex_);
   std::vector<DeleteReply> replies;

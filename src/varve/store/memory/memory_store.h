@@ -13,15 +13,20 @@ class MemoryStore final : public ObjectStore {
  public:
   std::string Describe() const override { return "memory:"; }
   Features features() const override {
-    return {.conditional_create = true, .conditional_swap = true, .multipart = false, .server_checksums = false};
+    return {.conditional_create = true,
+            .conditional_swap = true,
+            .multipart = false,
+            .server_checksums = false};
   }
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override;
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;
-  Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset, MutableByteView into) override;
+  Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
+                              MutableByteView into) override;
   Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) override;
   Result<ObjectInfo> Cas(const OpContext& ctx, const Key& key, ByteView body,
                          const std::optional<Etag>& expected) override;
-  Result<ListPage> List(const OpContext& ctx, std::string_view prefix, const ListOptions& options) override;
+  Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
+                        const ListOptions& options) override;
   Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
 
   // Flips one bit of a stored object, as a failing disk would. For tests.

@@ -8,7 +8,6 @@
 namespace varve::store {
 namespace {
 
-
 TEST(MemoryStore, Conformance) {
   RunConformance([] { return std::make_shared<MemoryStore>(); });
 }

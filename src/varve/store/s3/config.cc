@@ -35,7 +35,8 @@ Section ReadSection(const std::string& path, const std::string& wanted) {
       continue;
     }
     const size_t equals = line.find('=');
-    if (inside && equals != std::string::npos) section[Trim(line.substr(0, equals))] = Trim(line.substr(equals + 1));
+    if (inside && equals != std::string::npos)
+      section[Trim(line.substr(0, equals))] = Trim(line.substr(equals + 1));
   }
   return section;
 }
@@ -63,40 +64,54 @@ Result<S3Config> LoadS3Config(const std::string& url) {
   config.bucket = place.substr(0, slash);
   config.prefix = slash == std::string::npos ? "" : place.substr(slash + 1);
   while (config.prefix.ends_with('/')) config.prefix.pop_back();
-  if (config.bucket.empty()) return Error(ErrorCode::kInvalidArgument, "'" + url + "' names no bucket; use s3://bucket/prefix");
+  if (config.bucket.empty())
+    return Error(ErrorCode::kInvalidArgument,
+                 "'" + url + "' names no bucket; use s3://bucket/prefix");
   if (config.prefix.empty()) {
-    return Error(ErrorCode::kInvalidArgument, "'" + url + "' has no prefix; a lake needs one, as in s3://" + config.bucket + "/team");
+    return Error(
+        ErrorCode::kInvalidArgument,
+        "'" + url + "' has no prefix; a lake needs one, as in s3://" + config.bucket + "/team");
   }
   if (!ValidKey(config.prefix) || config.prefix.size() > 200) {
-    return Error(ErrorCode::kInvalidArgument, "the prefix of '" + url + "' has a letter or part that is not allowed");
+    return Error(ErrorCode::kInvalidArgument,
+                 "the prefix of '" + url + "' has a letter or part that is not allowed");
   }
   const std::string home = Env("HOME");
   const std::string profile = FirstOf({Env("AWS_PROFILE"), "default"});
-  const Section secrets = ReadSection(FirstOf({Env("AWS_SHARED_CREDENTIALS_FILE"), home + "/.aws/credentials"}), profile);
+  const Section secrets = ReadSection(
+      FirstOf({Env("AWS_SHARED_CREDENTIALS_FILE"), home + "/.aws/credentials"}), profile);
   const Section settings = ReadSection(FirstOf({Env("AWS_CONFIG_FILE"), home + "/.aws/config"}),
                                        profile == "default" ? "default" : "profile " + profile);
   const auto from = [](const Section& section, const char* name) {
     const auto found = section.find(name);
     return found == section.end() ? std::string() : found->second;
   };
-  config.credentials = {Env("AWS_ACCESS_KEY_ID"), Env("AWS_SECRET_ACCESS_KEY"), Env("AWS_SESSION_TOKEN")};
+  config.credentials = {Env("AWS_ACCESS_KEY_ID"), Env("AWS_SECRET_ACCESS_KEY"),
+                        Env("AWS_SESSION_TOKEN")};
   if (config.credentials.access_key.empty() || config.credentials.secret_key.empty()) {
     const Section& found = secrets.contains("aws_access_key_id") ? secrets : settings;
-    config.credentials = {from(found, "aws_access_key_id"), from(found, "aws_secret_access_key"), from(found, "aws_session_token")};
+    config.credentials = {from(found, "aws_access_key_id"), from(found, "aws_secret_access_key"),
+                          from(found, "aws_session_token")};
   }
   if (config.credentials.access_key.empty() || config.credentials.secret_key.empty()) {
-    return Error(ErrorCode::kPermissionDenied,
-                 "no S3 credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile '" + profile + "' in ~/.aws/credentials");
+    return Error(
+        ErrorCode::kPermissionDenied,
+        "no S3 credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile '" +
+            profile + "' in ~/.aws/credentials");
   }
-  config.region = FirstOf({Env("AWS_REGION"), Env("AWS_DEFAULT_REGION"), from(settings, "region"), "us-east-1"});
-  config.endpoint = FirstOf({Env("VARVE_S3_ENDPOINT"), Env("AWS_ENDPOINT_URL_S3"), Env("AWS_ENDPOINT_URL"), from(settings, "endpoint_url")});
+  config.region = FirstOf(
+      {Env("AWS_REGION"), Env("AWS_DEFAULT_REGION"), from(settings, "region"), "us-east-1"});
+  config.endpoint = FirstOf({Env("VARVE_S3_ENDPOINT"), Env("AWS_ENDPOINT_URL_S3"),
+                             Env("AWS_ENDPOINT_URL"), from(settings, "endpoint_url")});
   const std::string addressing = Env("VARVE_S3_ADDRESSING");
   const bool dotted = config.bucket.find('.') != std::string::npos;
-  config.path_style = addressing.empty() ? !config.endpoint.empty() || dotted : addressing == "path";
+  config.path_style =
+      addressing.empty() ? !config.endpoint.empty() || dotted : addressing == "path";
   if (config.endpoint.empty()) config.endpoint = "https://s3." + config.region + ".amazonaws.com";
   while (config.endpoint.ends_with('/')) config.endpoint.pop_back();
   if (!config.endpoint.starts_with("http://") && !config.endpoint.starts_with("https://")) {
-    return Error(ErrorCode::kInvalidArgument, "the endpoint '" + config.endpoint + "' needs http:// or https:// in front");
+    return Error(ErrorCode::kInvalidArgument,
+                 "the endpoint '" + config.endpoint + "' needs http:// or https:// in front");
   }
   config.unsigned_payload = config.endpoint.starts_with("https://") || Loopback(config.endpoint);
   return config;

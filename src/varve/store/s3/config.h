@@ -1,5 +1,5 @@
-// Where an S3 store is and who asks: from the URL, the AWS_* variables and the shared AWS files that
-// every S3 tool reads. Threads: reads the environment; call it before others change that.
+// Where an S3 store is and who asks: from the URL, the AWS_* variables and the shared AWS files
+// that every S3 tool reads. Threads: reads the environment; call it before others change that.
 #pragma once
 
 #include <string>
@@ -10,11 +10,11 @@
 namespace varve::store {
 
 struct S3Config {
-  std::string bucket, prefix;      // prefix: not empty, no slash at either end.
+  std::string bucket, prefix;  // prefix: not empty, no slash at either end.
   std::string region = "us-east-1";
-  std::string endpoint;            // "https://host[:port]", no trailing slash.
+  std::string endpoint;  // "https://host[:port]", no trailing slash.
   bool path_style = false;
-  bool unsigned_payload = true;    // On TLS and on loopback.
+  bool unsigned_payload = true;  // On TLS and on loopback.
   Credentials credentials;
 };
 

@@ -28,7 +28,9 @@ int64_t ParseTime(const std::string& text, const char* form) {
 }
 
 std::string Unquoted(const std::string& etag) {
-  return etag.size() >= 2 && etag.front() == '"' && etag.back() == '"' ? etag.substr(1, etag.size() - 2) : etag;
+  return etag.size() >= 2 && etag.front() == '"' && etag.back() == '"'
+             ? etag.substr(1, etag.size() - 2)
+             : etag;
 }
 
 bool ParseNumber(const std::string& text, uint64_t& value) {
@@ -42,7 +44,6 @@ std::string BigEndian64(uint64_t value) {
   return hash::ToBase64(bytes);
 }
 
-
 ObjectInfo InfoOf(const http::Reply& reply) {
   ObjectInfo info;
   info.etag = Etag(Unquoted(reply.Header("etag")));
@@ -53,7 +54,12 @@ ObjectInfo InfoOf(const http::Reply& reply) {
 
 std::optional<std::string> PercentDecode(std::string_view text) {
   std::string decoded;
-  const auto hex = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
+  const auto hex = [](char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+  };
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '+') {
       decoded += ' ';
@@ -75,14 +81,21 @@ struct Row {
 };
 constexpr Row kRows[] = {
     {"NoSuchKey", ErrorCode::kNotFound, "no such object"},
-    {"NoSuchBucket", ErrorCode::kNotFound, "the bucket does not exist; create it or check its name"},
-    {"InvalidAccessKeyId", ErrorCode::kPermissionDenied, "the access key is not known here; check AWS_ACCESS_KEY_ID and the endpoint"},
-    {"SignatureDoesNotMatch", ErrorCode::kPermissionDenied, "the secret key does not fit; check AWS_SECRET_ACCESS_KEY and AWS_REGION"},
-    {"ExpiredToken", ErrorCode::kPermissionDenied, "the session token expired; get new credentials"},
+    {"NoSuchBucket", ErrorCode::kNotFound,
+     "the bucket does not exist; create it or check its name"},
+    {"InvalidAccessKeyId", ErrorCode::kPermissionDenied,
+     "the access key is not known here; check AWS_ACCESS_KEY_ID and the endpoint"},
+    {"SignatureDoesNotMatch", ErrorCode::kPermissionDenied,
+     "the secret key does not fit; check AWS_SECRET_ACCESS_KEY and AWS_REGION"},
+    {"ExpiredToken", ErrorCode::kPermissionDenied,
+     "the session token expired; get new credentials"},
     {"RequestTimeTooSkewed", ErrorCode::kPermissionDenied, "this machine's clock is off; set it"},
-    {"AccessDenied", ErrorCode::kPermissionDenied, "the store denies access; check credentials and bucket policy"},
-    {"AuthorizationHeaderMalformed", ErrorCode::kInvalidArgument, "the region is wrong; set AWS_REGION"},
-    {"PermanentRedirect", ErrorCode::kInvalidArgument, "the bucket is in another region; set AWS_REGION"},
+    {"AccessDenied", ErrorCode::kPermissionDenied,
+     "the store denies access; check credentials and bucket policy"},
+    {"AuthorizationHeaderMalformed", ErrorCode::kInvalidArgument,
+     "the region is wrong; set AWS_REGION"},
+    {"PermanentRedirect", ErrorCode::kInvalidArgument,
+     "the bucket is in another region; set AWS_REGION"},
     {"SlowDown", ErrorCode::kThrottled, "the store asks to slow down"},
     {"ServiceUnavailable", ErrorCode::kThrottled, "the store asks to slow down"},
     {"InternalError", ErrorCode::kUnavailable, "the store failed inside"},
@@ -99,7 +112,8 @@ ErrorCode CodeOfStatus(int status) {
   if (status == 409 || status == 412) return ErrorCode::kConflict;
   if (status == 416) return ErrorCode::kCorrupt;
   if (status == 429 || status == 503) return ErrorCode::kThrottled;
-  if (status == 408 || status >= 500) return status == 501 ? ErrorCode::kUnsupported : ErrorCode::kUnavailable;
+  if (status == 408 || status >= 500)
+    return status == 501 ? ErrorCode::kUnsupported : ErrorCode::kUnavailable;
   return ErrorCode::kInvalidArgument;
 }
 
@@ -113,19 +127,25 @@ Result<std::unique_ptr<S3Store>> S3Store::Open(const std::string& url) {
 Error S3Store::ErrorOf(const http::Reply& reply, const Call& call) const {
   std::string s3_code, s3_message;
   pugi::xml_document document;
-  if (!reply.body.empty() && document.load_buffer(reply.body.data(), reply.body.size(), pugi::parse_minimal)) {
+  if (!reply.body.empty() &&
+      document.load_buffer(reply.body.data(), reply.body.size(), pugi::parse_minimal)) {
     s3_code = document.child("Error").child_value("Code");
-    s3_message = std::string(document.child("Error").child_value("Message")).substr(0, kErrorTextBytesMax);
+    s3_message =
+        std::string(document.child("Error").child_value("Message")).substr(0, kErrorTextBytesMax);
   }
   ErrorCode code = CodeOfStatus(reply.status);
-  std::string message = s3_code.empty() ? "the store answered " + std::to_string(reply.status) : s3_code + ": " + s3_message;
+  std::string message = s3_code.empty() ? "the store answered " + std::to_string(reply.status)
+                                        : s3_code + ": " + s3_message;
   for (const Row& row : kRows) {
     if (s3_code != row.s3_code) continue;
     code = row.code;
     message = std::string(row.advice) + " (" + s3_code + ")";
   }
-  if (reply.status == 403 && s3_code.empty()) message = "the store denies access; check credentials and bucket policy";
-  if (reply.status == 301 || reply.status == 307) message = "the bucket is in region '" + reply.Header("x-amz-bucket-region") + "'; set AWS_REGION";
+  if (reply.status == 403 && s3_code.empty())
+    message = "the store denies access; check credentials and bucket policy";
+  if (reply.status == 301 || reply.status == 307)
+    message =
+        "the bucket is in region '" + reply.Header("x-amz-bucket-region") + "'; set AWS_REGION";
   if (s3_code == "NoSuchBucket") message += ". bucket=" + config_.bucket;
   Error error(code, message);
   error.At(call.method, call.key).FromHttp(reply.status, reply.Header("x-amz-request-id"));
@@ -137,9 +157,12 @@ Result<http::Reply> S3Store::Send(const OpContext& ctx, const Call& call) {
   const size_t host_at = config_.endpoint.find(scheme_end) + scheme_end.size();
   std::string host = config_.endpoint.substr(host_at);
   std::string path = "/";
-  if (config_.path_style) path += config_.bucket;
-  else host = config_.bucket + "." + host;
-  if (!call.key.empty()) path += (path.size() > 1 ? "/" : "") + UriEncode(config_.prefix + "/" + call.key, true);
+  if (config_.path_style)
+    path += config_.bucket;
+  else
+    host = config_.bucket + "." + host;
+  if (!call.key.empty())
+    path += (path.size() > 1 ? "/" : "") + UriEncode(config_.prefix + "/" + call.key, true);
 
   SigningInput input;
   input.method = call.method;
@@ -148,17 +171,20 @@ Result<http::Reply> S3Store::Send(const OpContext& ctx, const Call& call) {
   input.headers = call.headers;
   input.region = config_.region;
   const std::string amz_date = AmzDate(ctx.clock().WallMs());
-  input.payload_hash = config_.unsigned_payload ? "UNSIGNED-PAYLOAD" : hash::ToHex(hash::Sha256(call.body));
+  input.payload_hash =
+      config_.unsigned_payload ? "UNSIGNED-PAYLOAD" : hash::ToHex(hash::Sha256(call.body));
   input.headers["host"] = host;
   input.headers["x-amz-date"] = amz_date;
   input.headers["x-amz-content-sha256"] = input.payload_hash;
-  if (!config_.credentials.session_token.empty()) input.headers["x-amz-security-token"] = config_.credentials.session_token;
+  if (!config_.credentials.session_token.empty())
+    input.headers["x-amz-security-token"] = config_.credentials.session_token;
 
   http::Request request;
   request.method = call.method;
   request.url = config_.endpoint.substr(0, host_at) + host + path;
   if (!call.query.empty()) request.url += "?" + EncodeQuery(call.query);
-  request.headers.emplace_back("Authorization", Authorization(input, config_.credentials, amz_date));
+  request.headers.emplace_back("Authorization",
+                               Authorization(input, config_.credentials, amz_date));
   for (const auto& [name, value] : input.headers) {
     if (name != "host") request.headers.emplace_back(name, value);
   }
@@ -172,7 +198,8 @@ Result<http::Reply> S3Store::Send(const OpContext& ctx, const Call& call) {
 }
 
 Result<ObjectInfo> S3Store::Head(const OpContext& ctx, const Key& key) {
-  const Call call{.method = "HEAD", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = {}};
+  const Call call{
+      .method = "HEAD", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = {}};
   VARVE_TRY(const http::Reply reply, Send(ctx, call));
   if (reply.status != 200) return ErrorOf(reply, call);
   ObjectInfo info = InfoOf(reply);
@@ -184,8 +211,10 @@ Result<ObjectInfo> S3Store::Head(const OpContext& ctx, const Key& key) {
 
 Result<GetReply> S3Store::Get(const OpContext& ctx, const Key& key, const GetOptions& options) {
   Call call{.method = "GET", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = {}};
-  if (options.suffix_bytes != 0) call.headers["range"] = "bytes=-" + std::to_string(options.suffix_bytes);
-  if (options.if_none_match.has_value()) call.headers["if-none-match"] = "\"" + options.if_none_match->str() + "\"";
+  if (options.suffix_bytes != 0)
+    call.headers["range"] = "bytes=-" + std::to_string(options.suffix_bytes);
+  if (options.if_none_match.has_value())
+    call.headers["if-none-match"] = "\"" + options.if_none_match->str() + "\"";
   VARVE_TRY(http::Reply reply, Send(ctx, call));
   GetReply result;
   result.info = InfoOf(reply);
@@ -194,7 +223,8 @@ Result<GetReply> S3Store::Get(const OpContext& ctx, const Key& key, const GetOpt
     result.not_modified = true;
     return result;
   }
-  if (reply.status != 200 && !(reply.status == 206 && options.suffix_bytes != 0)) return ErrorOf(reply, call);
+  if (reply.status != 200 && !(reply.status == 206 && options.suffix_bytes != 0))
+    return ErrorOf(reply, call);
   result.info.bytes = reply.body.size();
   if (reply.status == 206) {
     const std::string range = reply.Header("content-range");
@@ -204,19 +234,23 @@ Result<GetReply> S3Store::Get(const OpContext& ctx, const Key& key, const GetOpt
       return Error(ErrorCode::kCorrupt, "the store answered with another range");
     }
   } else if (options.suffix_bytes != 0 && reply.body.size() > options.suffix_bytes) {
-    reply.body.erase(reply.body.begin(), reply.body.end() - static_cast<std::ptrdiff_t>(options.suffix_bytes));
+    reply.body.erase(reply.body.begin(),
+                     reply.body.end() - static_cast<std::ptrdiff_t>(options.suffix_bytes));
   }
   result.body = std::move(reply.body);
   return result;
 }
 
-Result<ObjectInfo> S3Store::GetRange(const OpContext& ctx, const Key& key, uint64_t offset, MutableByteView into) {
+Result<ObjectInfo> S3Store::GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
+                                     MutableByteView into) {
   if (into.empty()) return Head(ctx, key);
-  Call call{.method = "GET", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = into};
+  Call call{
+      .method = "GET", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = into};
   const std::string range = std::to_string(offset) + "-" + std::to_string(offset + into.size() - 1);
   call.headers["range"] = "bytes=" + range;
   VARVE_TRY(const http::Reply reply, Send(ctx, call));
-  if (reply.status == 416) return Error(ErrorCode::kCorrupt, "the object ends before the range does");
+  if (reply.status == 416)
+    return Error(ErrorCode::kCorrupt, "the object ends before the range does");
   if (reply.status != 206 && reply.status != 200) return ErrorOf(reply, call);
   ObjectInfo info = InfoOf(reply);
   const std::string got = reply.Header("content-range");
@@ -234,7 +268,8 @@ Result<ObjectInfo> S3Store::GetRange(const OpContext& ctx, const Key& key, uint6
 }
 
 Result<ObjectInfo> S3Store::PutNew(const OpContext& ctx, const Key& key, ByteView body) {
-  Call call{.method = "PUT", .key = key.str(), .query = {}, .headers = {}, .body = body, .into = {}};
+  Call call{
+      .method = "PUT", .key = key.str(), .query = {}, .headers = {}, .body = body, .into = {}};
   call.headers["x-amz-checksum-crc64nvme"] = BigEndian64(hash::Crc64Nvme(body));
   VARVE_TRY(const http::Reply reply, Send(ctx, call));
   if (reply.status != 200) return ErrorOf(reply, call);
@@ -245,10 +280,13 @@ Result<ObjectInfo> S3Store::PutNew(const OpContext& ctx, const Key& key, ByteVie
 
 Result<ObjectInfo> S3Store::Cas(const OpContext& ctx, const Key& key, ByteView body,
                                 const std::optional<Etag>& expected) {
-  Call call{.method = "PUT", .key = key.str(), .query = {}, .headers = {}, .body = body, .into = {}};
+  Call call{
+      .method = "PUT", .key = key.str(), .query = {}, .headers = {}, .body = body, .into = {}};
   call.headers["x-amz-checksum-crc64nvme"] = BigEndian64(hash::Crc64Nvme(body));
-  if (expected.has_value()) call.headers["if-match"] = expected->str();
-  else call.headers["if-none-match"] = "*";
+  if (expected.has_value())
+    call.headers["if-match"] = expected->str();
+  else
+    call.headers["if-none-match"] = "*";
   auto reply = Send(ctx, call);
   // No answer is no proof of anything: the request may have been served, or may still be.
   if (!reply.ok()) {
@@ -260,23 +298,30 @@ Result<ObjectInfo> S3Store::Cas(const OpContext& ctx, const Key& key, ByteView b
   if (reply->status == 200) {
     ObjectInfo info = InfoOf(*reply);
     info.bytes = body.size();
-    if (info.etag.empty()) return Error(ErrorCode::kUnknownOutcome, "the store's answer has no etag");
+    if (info.etag.empty())
+      return Error(ErrorCode::kUnknownOutcome, "the store's answer has no etag");
     return info;
   }
-  if (reply->status == 412) return std::move(Error(ErrorCode::kConflict, "another version is there").At("PUT", key.str()));
+  if (reply->status == 412)
+    return std::move(Error(ErrorCode::kConflict, "another version is there").At("PUT", key.str()));
   const Error error = ErrorOf(*reply, call);
   if (reply->status >= 500) {
-    return std::move(Error(reply->status == 501 ? ErrorCode::kUnsupported : ErrorCode::kUnknownOutcome, error.message())
-                         .At("PUT", key.str())
-                         .FromHttp(reply->status, error.request_id()));
+    return std::move(
+        Error(reply->status == 501 ? ErrorCode::kUnsupported : ErrorCode::kUnknownOutcome,
+              error.message())
+            .At("PUT", key.str())
+            .FromHttp(reply->status, error.request_id()));
   }
   return error;
 }
 
-Result<ListPage> S3Store::List(const OpContext& ctx, std::string_view prefix, const ListOptions& options) {
+Result<ListPage> S3Store::List(const OpContext& ctx, std::string_view prefix,
+                               const ListOptions& options) {
   const std::string root = config_.prefix + "/";
   Call call{.method = "GET", .key = "", .query = {}, .headers = {}, .body = {}, .into = {}};
-  call.query = {{"list-type", "2"}, {"encoding-type", "url"}, {"max-keys", std::to_string(options.page_max)},
+  call.query = {{"list-type", "2"},
+                {"encoding-type", "url"},
+                {"max-keys", std::to_string(options.page_max)},
                 {"prefix", root + std::string(prefix)}};
   if (!options.token.empty()) call.query["continuation-token"] = options.token;
   VARVE_TRY(const http::Reply reply, Send(ctx, call));
@@ -297,7 +342,9 @@ Result<ListPage> S3Store::List(const OpContext& ctx, std::string_view prefix, co
       key = *decoded;
     }
     ListedObject object;
-    if (!key.starts_with(root + std::string(prefix)) || !ParseNumber(each.child_value("Size"), object.bytes)) return bad;
+    if (!key.starts_with(root + std::string(prefix)) ||
+        !ParseNumber(each.child_value("Size"), object.bytes))
+      return bad;
     object.key = Key(key.substr(root.size()));
     object.etag = Etag(Unquoted(each.child_value("ETag")));
     object.modified_ms = ParseTime(each.child_value("LastModified"), "%Y-%m-%dT%H:%M:%S");
@@ -311,13 +358,16 @@ Result<ListPage> S3Store::List(const OpContext& ctx, std::string_view prefix, co
 }
 
 Result<std::vector<DeleteReply>> S3Store::Delete(const OpContext& ctx, std::span<const Key> keys) {
-  if (keys.size() > kDeleteKeysMax) return Error(ErrorCode::kInternal, "too many keys in one delete");
+  if (keys.size() > kDeleteKeysMax)
+    return Error(ErrorCode::kInternal, "too many keys in one delete");
   std::vector<DeleteReply> replies;
   for (const Key& key : keys) {
-    const Call call{.method = "DELETE", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = {}};
+    const Call call{
+        .method = "DELETE", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = {}};
     VARVE_TRY(const http::Reply reply, Send(ctx, call));
     DeleteReply one{key, OkStatus()};
-    if (reply.status != 204 && reply.status != 200 && reply.status != 404) one.status = ErrorOf(reply, call);
+    if (reply.status != 204 && reply.status != 200 && reply.status != 404)
+      one.status = ErrorOf(reply, call);
     replies.push_back(std::move(one));
   }
   return replies;

@@ -19,21 +19,26 @@ class S3Store final : public ObjectStore {
 
   std::string Describe() const override { return "s3://" + config_.bucket + "/" + config_.prefix; }
   Features features() const override {
-    return {.conditional_create = true, .conditional_swap = true, .multipart = false, .server_checksums = true};
+    return {.conditional_create = true,
+            .conditional_swap = true,
+            .multipart = false,
+            .server_checksums = true};
   }
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override;
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;
-  Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset, MutableByteView into) override;
+  Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
+                              MutableByteView into) override;
   Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) override;
   Result<ObjectInfo> Cas(const OpContext& ctx, const Key& key, ByteView body,
                          const std::optional<Etag>& expected) override;
-  Result<ListPage> List(const OpContext& ctx, std::string_view prefix, const ListOptions& options) override;
+  Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
+                        const ListOptions& options) override;
   Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
 
  private:
   struct Call {
     std::string method;
-    std::string key;                            // Below the prefix; empty: the bucket itself.
+    std::string key;  // Below the prefix; empty: the bucket itself.
     std::map<std::string, std::string> query;
     std::map<std::string, std::string> headers;
     ByteView body;

@@ -1,6 +1,6 @@
 // Goal: requests are signed as published, and a real server keeps the promises of the seam.
-// Method: the worked examples of the S3 documentation; the conformance suite against the server that
-// VARVE_TEST_S3 names (s3://bucket/prefix, with the usual AWS_* variables); tests/ starts one.
+// Method: the worked examples of the S3 documentation; the conformance suite against the server
+// that VARVE_TEST_S3 names (s3://bucket/prefix, with the usual AWS_* variables); tests/ starts one.
 #include "varve/store/s3/s3_store.h"
 
 #include <gtest/gtest.h>
@@ -23,8 +23,10 @@ TEST(SigV4, PublishedExamples) {
   get.path = "/test.txt";
   get.payload_hash = kEmptyHash;
   get.region = "us-east-1";
-  get.headers = {{"host", "examplebucket.s3.amazonaws.com"}, {"range", "bytes=0-9"},
-                 {"x-amz-content-sha256", kEmptyHash}, {"x-amz-date", "20130524T000000Z"}};
+  get.headers = {{"host", "examplebucket.s3.amazonaws.com"},
+                 {"range", "bytes=0-9"},
+                 {"x-amz-content-sha256", kEmptyHash},
+                 {"x-amz-date", "20130524T000000Z"}};
   EXPECT_NE(Authorization(get, kExample, "20130524T000000Z")
                 .find("Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
             std::string::npos);
@@ -54,7 +56,8 @@ TEST(S3Store, ARefusedConnectionIsUnknownForCasAndUnavailableForReads) {
   const auto read = store.Get(OpContext(), Key("k"), {});
   EXPECT_EQ(read.error().code(), ErrorCode::kUnavailable);
   EXPECT_EQ(read.error().ToString().find(kExample.secret_key), std::string::npos);
-  EXPECT_EQ(store.Cas(OpContext(), Key("k"), {}, std::nullopt).error().code(), ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(store.Cas(OpContext(), Key("k"), {}, std::nullopt).error().code(),
+            ErrorCode::kUnknownOutcome);
 }
 
 TEST(S3Store, ConformanceOnARealServer) {

@@ -40,18 +40,21 @@ std::string Authorization(const SigningInput& input, const Credentials& credenti
     canonical_headers += name + ":" + value + "\n";
     signed_names += (signed_names.empty() ? "" : ";") + name;
   }
-  const std::string canonical = input.method + "\n" + input.path + "\n" + EncodeQuery(input.query) + "\n" +
-                                canonical_headers + "\n" + signed_names + "\n" + input.payload_hash;
+  const std::string canonical = input.method + "\n" + input.path + "\n" + EncodeQuery(input.query) +
+                                "\n" + canonical_headers + "\n" + signed_names + "\n" +
+                                input.payload_hash;
   const std::string date = amz_date.substr(0, 8);
   const std::string scope = date + "/" + input.region + "/" + input.service + "/aws4_request";
-  const std::string to_sign =
-      "AWS4-HMAC-SHA256\n" + amz_date + "\n" + scope + "\n" + hash::ToHex(hash::Sha256(AsBytes(canonical)));
-  hash::Sha256Digest key = hash::HmacSha256(AsBytes("AWS4" + credentials.secret_key), AsBytes(date));
+  const std::string to_sign = "AWS4-HMAC-SHA256\n" + amz_date + "\n" + scope + "\n" +
+                              hash::ToHex(hash::Sha256(AsBytes(canonical)));
+  hash::Sha256Digest key =
+      hash::HmacSha256(AsBytes("AWS4" + credentials.secret_key), AsBytes(date));
   for (const std::string& step : {input.region, input.service, std::string("aws4_request")}) {
     key = hash::HmacSha256(key, AsBytes(step));
   }
-  return "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + scope + ",SignedHeaders=" +
-         signed_names + ",Signature=" + hash::ToHex(hash::HmacSha256(key, AsBytes(to_sign)));
+  return "AWS4-HMAC-SHA256 Credential=" + credentials.access_key + "/" + scope +
+         ",SignedHeaders=" + signed_names +
+         ",Signature=" + hash::ToHex(hash::HmacSha256(key, AsBytes(to_sign)));
 }
 
 }  // namespace varve::store
