@@ -22,7 +22,8 @@ class Interrupt {
 
  private:
   OpContext context_;
-  std::unique_ptr<ThreadPool> watcher_;  // None where no descriptor was left: Ctrl-C then just ends.
+  std::unique_ptr<ThreadPool>
+      watcher_;  // None where no descriptor was left: Ctrl-C then just ends.
 };
 
 }  // namespace varve::cli

@@ -15,12 +15,15 @@ Result<std::shared_ptr<store::ObjectStore>> OpenStore(const std::string& locatio
   if (location.starts_with("s3://")) {
     VARVE_TRY(bottom, store::S3Store::Open(location));
   } else if (location.find("://") != std::string::npos && !location.starts_with("file://")) {
-    return Error(ErrorCode::kInvalidArgument, "'" + location.substr(0, location.find("://")) +
-                                                  "' is no kind of lake; use s3://bucket/prefix or a folder");
+    return Error(ErrorCode::kInvalidArgument,
+                 "'" + location.substr(0, location.find("://")) +
+                     "' is no kind of lake; use s3://bucket/prefix or a folder");
   } else {
-    VARVE_TRY(bottom, store::FileStore::Open(location.starts_with("file://") ? location.substr(7) : location));
+    VARVE_TRY(bottom, store::FileStore::Open(location.starts_with("file://") ? location.substr(7)
+                                                                             : location));
   }
-  return std::shared_ptr<store::ObjectStore>(std::make_shared<store::RetryStore>(std::move(bottom)));
+  return std::shared_ptr<store::ObjectStore>(
+      std::make_shared<store::RetryStore>(std::move(bottom)));
 }
 
 }  // namespace varve::cli

@@ -12,13 +12,15 @@ namespace varve::cli {
 
 using Json = nlohmann::json;
 
-std::string Size(uint64_t bytes);                  // "1.5 GiB"
-std::string Time(int64_t time_ms);                 // ISO 8601, UTC
-std::string Printable(const std::string& text);    // Control characters escaped: they may come from a name.
+std::string Size(uint64_t bytes);   // "1.5 GiB"
+std::string Time(int64_t time_ms);  // ISO 8601, UTC
+std::string Printable(
+    const std::string& text);  // Control characters escaped: they may come from a name.
 void PrintJson(const Json& json);
 
 Status PrintArtifacts(const std::vector<lake::ArtifactInfo>& artifacts, bool json);
-Status PrintHistory(const std::string& name, const std::vector<lake::VersionInfo>& history, bool json);
+Status PrintHistory(const std::string& name, const std::vector<lake::VersionInfo>& history,
+                    bool json);
 Status PrintVersion(const lake::VersionInfo& info, const lake::OpenVersion& version, bool json);
 Status PrintDiff(const lake::DiffReport& report, bool json);
 Status PrintSave(const std::string& name, const lake::SaveReport& report, bool json);

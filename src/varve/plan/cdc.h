@@ -15,8 +15,8 @@ inline constexpr uint64_t kCutBytesMin = 256 * kKiB;
 inline constexpr uint64_t kCutBytesAverage = 1 * kMiB;
 inline constexpr uint64_t kCutBytesMax = 4 * kMiB;
 
-// Length of the first chunk of `data`: between kCutBytesMin and kCutBytesMax, or all of `data` if it
-// is shorter and the end. Requires data.size() > 0, and >= kCutBytesMax unless `is_end`.
+// Length of the first chunk of `data`: between kCutBytesMin and kCutBytesMax, or all of `data` if
+// it is shorter and the end. Requires data.size() > 0, and >= kCutBytesMax unless `is_end`.
 uint64_t NextCut(ByteView data, bool is_end);
 
 }  // namespace varve::plan

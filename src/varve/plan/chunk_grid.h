@@ -1,5 +1,5 @@
-// Where a tensor is cut: on a linear grid in the row-major coordinates of the global tensor, so that
-// equal regions of two versions, or of two rank layouts, are equal chunks. Pure.
+// Where a tensor is cut: on a linear grid in the row-major coordinates of the global tensor, so
+// that equal regions of two versions, or of two rank layouts, are equal chunks. Pure.
 #pragma once
 
 #include <cstdint>

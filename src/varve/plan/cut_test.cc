@@ -47,7 +47,8 @@ std::vector<uint64_t> Cuts(ByteView data) {
 TEST(ChunkGrid, CoversEveryByteWithFullChunksButTheLast) {
   EXPECT_TRUE(ChunkSizes(0).empty());
   for (const uint64_t chunk : {uint64_t{1}, uint64_t{7}, kChunkBytes}) {
-    for (const uint64_t raw : {uint64_t{1}, chunk - 1, chunk, chunk + 1, 5 * chunk, 5 * chunk + 3}) {
+    for (const uint64_t raw :
+         {uint64_t{1}, chunk - 1, chunk, chunk + 1, 5 * chunk, 5 * chunk + 3}) {
       const std::vector<uint64_t> sizes = ChunkSizes(raw, chunk);
       EXPECT_EQ(std::accumulate(sizes.begin(), sizes.end(), uint64_t{0}), raw);
       for (size_t i = 0; i + 1 < sizes.size(); ++i) EXPECT_EQ(sizes[i], chunk);
@@ -94,7 +95,8 @@ TEST(NextCut, InsertionChangesOnlyTheChunksNearIt) {
   const std::vector<uint64_t> new_ends = Cuts(after);
   const std::set<uint64_t> found(new_ends.begin(), new_ends.end());
   size_t moved = 0;
-  for (const uint64_t end : old_ends) moved += found.count(end > at ? end + extra.size() : end) == 0;
+  for (const uint64_t end : old_ends)
+    moved += found.count(end > at ? end + extra.size() : end) == 0;
   EXPECT_LE(moved, 6U) << "of " << old_ends.size();
   for (const uint64_t end : old_ends) {
     if (end <= at) {

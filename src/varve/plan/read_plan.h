@@ -21,11 +21,11 @@ struct ChunkRef {
 struct PlannedRead {
   uint32_t pack = 0;
   uint64_t offset = 0, bytes = 0;
-  std::vector<size_t> chunks;      // By offset.
+  std::vector<size_t> chunks;  // By offset.
 };
 
-// Every chunk is in exactly one read, whole. A read is longer than read_bytes_max only when it holds
-// one chunk that is.
+// Every chunk is in exactly one read, whole. A read is longer than read_bytes_max only when it
+// holds one chunk that is.
 std::vector<PlannedRead> PlanReads(std::vector<ChunkRef> chunks,
                                    uint64_t gap_bytes_max = kGapBytesMax,
                                    uint64_t read_bytes_max = kReadBytesMax);

@@ -1,7 +1,9 @@
 // Goal: no chunk is lost or read twice by the plan of reads, requests stay bounded, and a suggested
 // name is one that could be a slip.
-// Method: properties over seeded random sets of chunks, adjoining, apart, shared and oversized; then
-// the edges by hand.
+// Method: properties over seeded random sets of chunks, adjoining, apart, shared and oversized;
+// then the edges by hand.
+#include "varve/plan/read_plan.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -9,14 +11,14 @@
 
 #include "varve/base/random.h"
 #include "varve/plan/nearest.h"
-#include "varve/plan/read_plan.h"
 
 namespace varve::plan {
 namespace {
 
 uint64_t Below(Random& random, uint64_t bound) { return random.Between(0, bound - 1); }
 
-void CheckPlan(const std::vector<ChunkRef>& chunks, uint64_t gap_bytes_max, uint64_t read_bytes_max) {
+void CheckPlan(const std::vector<ChunkRef>& chunks, uint64_t gap_bytes_max,
+               uint64_t read_bytes_max) {
   std::map<size_t, ChunkRef> by_index;
   for (const ChunkRef& chunk : chunks) by_index[chunk.index] = chunk;
   std::map<size_t, int> times;
@@ -68,7 +70,8 @@ TEST(PlanReads, CoversEachChunkOnceWithinBounds) {
 
 TEST(PlanReads, JoinsNeighboursAndReadsOverSmallGaps) {
   EXPECT_TRUE(PlanReads({}).empty());
-  const auto reads = PlanReads({{0, 210, 50, 2}, {0, 0, 100, 0}, {0, 100, 100, 1}, {0, 271, 9, 3}}, 10, 1000);
+  const auto reads =
+      PlanReads({{0, 210, 50, 2}, {0, 0, 100, 0}, {0, 100, 100, 1}, {0, 271, 9, 3}}, 10, 1000);
   ASSERT_EQ(reads.size(), 2U);  // A gap of 10 is read over, one of 11 is not.
   EXPECT_EQ(reads[0].bytes, 260U);
   EXPECT_EQ(reads[0].chunks, (std::vector<size_t>{0, 1, 2}));
@@ -92,6 +95,7 @@ TEST(Nearest, FindsASlipAndNothingElse) {
   EXPECT_EQ(Nearest("lama", names), "llama");
   EXPECT_EQ(Nearest("tokeniser", names), "tokenizer");
   EXPECT_EQ(Nearest("llama", names), "llama");
+  EXPECT_EQ(Nearest("lgo", {"ls", "log"}), "log") << "neighbours swapped are one slip";
   EXPECT_EQ(Nearest("resnet-50", names), "");
   EXPECT_EQ(Nearest("", names), "");
   EXPECT_EQ(Nearest("llama", {}), "");
