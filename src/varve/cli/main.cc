@@ -82,7 +82,7 @@ Result<lake::SaveOptions> OptionsFrom(const PutArgs& args) {
     char* end = nullptr;
     const double value =
         equals == std::string::npos ? 0 : std::strtod(metric.c_str() + equals + 1, &end);
-    if (end == nullptr || *end != '\0' || equals == 0) {
+    if (end == nullptr || end == metric.c_str() + equals + 1 || *end != '\0' || equals == 0) {
       return Error(ErrorCode::kInvalidArgument, "--metric wants name=number, not '" + metric + "'");
     }
     options.metrics[metric.substr(0, equals)] = value;

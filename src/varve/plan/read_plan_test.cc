@@ -95,6 +95,7 @@ TEST(Nearest, FindsASlipAndNothingElse) {
   EXPECT_EQ(Nearest("lama", names), "llama");
   EXPECT_EQ(Nearest("tokeniser", names), "tokenizer");
   EXPECT_EQ(Nearest("llama", names), "llama");
+  EXPECT_EQ(Nearest("lgo", {"ls", "log"}), "log") << "neighbours swapped are one slip";
   EXPECT_EQ(Nearest("resnet-50", names), "");
   EXPECT_EQ(Nearest("", names), "");
   EXPECT_EQ(Nearest("llama", {}), "");
