@@ -84,7 +84,9 @@ Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
     VARVE_CHECK_OK(ctx.Check());
     // Once seen, a head never goes away: making it anew would number its versions from one again.
     VARVE_TRY(HeadSnapshot snapshot, ReadOrCreate(ctx, change, race == 0));
-    if (unknown_tries > 0 && change.done(snapshot.head)) {
+    // Also after a plain refusal: a transport may have sent the write twice, and been refused the
+    // second time.
+    if (race > 0 && change.done(snapshot.head)) {
       Remember(snapshot.head);
       return std::move(snapshot.head);
     }
