@@ -14,7 +14,8 @@
 
 namespace varve {
 
-// X(enumerator, number, name, exit code, HTTP status, retryable, Python class, what to do)
+// X(enumerator, number, name, exit code, HTTP status, retryable, Python class,
+//   what to do)
 // clang-format off
 #define VARVE_ERROR_TABLE(X)                                                                                     \
   X(kInvalidArgument,    1, "invalid_argument",   2, 400, false, "InvalidError",       "correct the input; nothing was changed")                \

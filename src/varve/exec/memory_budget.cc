@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <utility>
 
@@ -16,7 +17,8 @@ struct MemoryBudget::Impl {
   std::mutex mutex;
   std::condition_variable freed;
   uint64_t held_bytes = 0, peak_bytes = 0;
-  uint64_t next_turn = 0, serving_turn = 0;  // Waiters are served in order.
+  uint64_t next_turn = 0;
+  std::deque<uint64_t> turns;  // Those who wait, in the order in which they are served.
 };
 
 MemoryBudget::MemoryBudget(uint64_t limit_bytes) : impl_(std::make_unique<Impl>()) {
@@ -54,24 +56,22 @@ Result<MemoryBudget::Ticket> MemoryBudget::Acquire(const OpContext& ctx, uint64_
   }
   std::unique_lock lock(impl.mutex);
   const uint64_t turn = impl.next_turn++;
-  const auto ready = [&] {
-    return impl.serving_turn == turn && impl.limit_bytes - impl.held_bytes >= bytes;
+  impl.turns.push_back(turn);
+  const auto leave = [&] {
+    impl.turns.erase(std::ranges::find(impl.turns, turn));
+    impl.freed.notify_all();
   };
-  while (!ready()) {
-    const Status status = ctx.Check();
-    if (!status.ok()) {
-      // The turn passes on once it is ours, so that those behind are not held up.
-      impl.freed.wait(lock, [&] { return impl.serving_turn == turn; });
-      ++impl.serving_turn;
-      impl.freed.notify_all();
-      return status.error();
+  while (impl.turns.front() != turn || impl.limit_bytes - impl.held_bytes < bytes) {
+    // One who gives up leaves the queue at once, wherever it stood in it.
+    if (auto status = ctx.Check(); !status.ok()) {
+      leave();
+      return std::move(status).error();
     }
     impl.freed.wait_for(lock, kCancelPoll);
   }
-  ++impl.serving_turn;
+  leave();
   impl.held_bytes += bytes;
   impl.peak_bytes = std::max(impl.peak_bytes, impl.held_bytes);
-  impl.freed.notify_all();
   return Ticket(this, bytes);
 }
 

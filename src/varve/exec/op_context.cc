@@ -3,8 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <thread>
 
 namespace varve {
+namespace {
+constexpr int64_t kLongestMs = int64_t{1} << 40;  // Decades; keeps sums of times from wrapping.
+}
 
 struct CancelToken::State {
   std::mutex mutex;
@@ -12,6 +16,7 @@ struct CancelToken::State {
   bool cancelled = false;
   uint64_t next_id = 1;
   uint64_t running_id = 0;  // Callback that runs now; 0: none.
+  std::thread::id running_thread;
   std::map<uint64_t, std::function<void()>> callbacks;
 };
 
@@ -19,13 +24,16 @@ CancelToken::CancelToken() : state_(std::make_shared<State>()) {}
 
 void CancelToken::Cancel() {
   std::unique_lock lock(state_->mutex);
-  state_->cancelled = true;
+  // The first caller alone runs the callbacks: no new ones join once the switch is thrown.
+  if (std::exchange(state_->cancelled, true)) return;
   state_->changed.notify_all();
+  state_->running_thread = std::this_thread::get_id();
   while (!state_->callbacks.empty()) {
     auto node = state_->callbacks.extract(state_->callbacks.begin());
     state_->running_id = node.key();
     lock.unlock();
     node.mapped()();
+    node.mapped() = nullptr;  // What it captured dies outside the lock.
     lock.lock();
     state_->running_id = 0;
     state_->changed.notify_all();
@@ -63,7 +71,9 @@ CancelToken::Registration::~Registration() {
   if (id_ == 0) return;
   std::unique_lock lock(state_->mutex);
   state_->callbacks.erase(id_);
-  state_->changed.wait(lock, [&] { return state_->running_id != id_; });
+  state_->changed.wait(lock, [&] {
+    return state_->running_id != id_ || state_->running_thread == std::this_thread::get_id();
+  });
 }
 
 OpContext::OpContext() : OpContext(SystemClock(), OsRandom()) {}
@@ -77,7 +87,6 @@ int64_t OpContext::LeftMs() const {
 }
 
 OpContext OpContext::WithTimeout(int64_t timeout_ms) const {
-  constexpr int64_t kLongestMs = int64_t{1} << 40;  // Decades; keeps the sum below from wrapping.
   OpContext child = *this;
   const int64_t ends_ns =
       clock_->SteadyNs() + std::clamp<int64_t>(timeout_ms, 0, kLongestMs) * 1'000'000;
@@ -95,11 +104,14 @@ Status OpContext::Check() const {
 
 Status OpContext::SleepMs(int64_t duration_ms) const {
   VARVE_CHECK_OK(Check());
-  const int64_t sleep_ms = std::min(duration_ms, LeftMs());
+  const int64_t now_ns = clock_->SteadyNs();
+  const int64_t asked_ns = std::clamp<int64_t>(duration_ms, 0, kLongestMs) * 1'000'000;
+  const int64_t sleep_ns =
+      deadline_ns_ == kNoDeadline ? asked_ns : std::min(asked_ns, deadline_ns_ - now_ns);
   if (clock_ == &SystemClock()) {
-    cancel_.WaitFor(sleep_ms * 1'000'000);
+    cancel_.WaitFor(sleep_ns);
   } else {
-    clock_->SleepUntil(clock_->SteadyNs() + sleep_ms * 1'000'000);
+    clock_->SleepUntil(now_ns + sleep_ns);
   }
   return Check();
 }

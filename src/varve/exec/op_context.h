@@ -26,7 +26,8 @@ class CancelToken {
   // Blocks until cancelled or `timeout_ns` passed; true if cancelled.
   bool WaitFor(int64_t timeout_ns) const;
   // `callback` runs at once if already cancelled, else in the cancelling thread. The registration
-  // ends when the returned handle dies; its destructor waits for a callback that is running.
+  // ends when the returned handle dies; its destructor waits for a callback that is running in
+  // another thread, so hold no lock there that the callback takes.
   class Registration;
   std::unique_ptr<Registration> OnCancel(std::function<void()> callback) const;
 

@@ -23,7 +23,8 @@ struct ThreadPool::Impl {
   std::condition_variable not_empty, not_full;
   std::deque<std::function<void()>> queue;  // Guarded by mutex.
   bool stopping = false;                    // Guarded by mutex.
-  std::vector<std::thread> threads;
+  std::mutex join_mutex;
+  std::vector<std::thread> threads;  // Joined under join_mutex.
 
   void Work() {
     pthread_setname_np(pthread_self(), options.name.substr(0, 15).c_str());
@@ -85,61 +86,76 @@ void ThreadPool::Stop() {
   }
   impl_->not_empty.notify_all();
   impl_->not_full.notify_all();
+  const std::lock_guard joining(impl_->join_mutex);
   for (std::thread& thread : impl_->threads) {
     if (thread.joinable()) thread.join();
   }
 }
 
-Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t limit,
-                   const std::function<Status(size_t index)>& fn) {
-  struct Shared {
-    std::atomic<size_t> next{0};
-    std::mutex mutex;
-    std::condition_variable done;
-    size_t helpers = 0;
-    size_t failed_index = SIZE_MAX;
-    std::optional<Error> error;
-  } shared;
-  const auto run = [&] {
-    for (;;) {
-      const size_t index = shared.next.fetch_add(1);
-      if (index >= n) return;
+namespace {
+
+// What the caller of ParallelFor and its helpers share. A helper that the pool starts late finds
+// the loop closed and touches nothing of the caller, who therefore need not wait for it.
+struct Loop {
+  Loop(const OpContext& context, size_t count, const std::function<Status(size_t)>& function)
+      : ctx(context), n(count), fn(function) {}
+
+  const OpContext& ctx;
+  const size_t n;
+  const std::function<Status(size_t)>& fn;
+  std::atomic<size_t> next{0};
+  std::mutex mutex;
+  std::condition_variable idle;
+  bool closed = false;  // Guarded by mutex, as are those below.
+  size_t running = 0;
+  size_t failed_index = SIZE_MAX;
+  std::optional<Error> error;
+
+  void Fail(size_t index, Error failure) {
+    next = n;
+    const std::lock_guard lock(mutex);
+    if (error.has_value() && index >= failed_index) return;
+    failed_index = index;
+    error = std::move(failure);
+  }
+  void Run() {
+    for (size_t index = next.fetch_add(1); index < n; index = next.fetch_add(1)) {
       Status status = ctx.Check();
       if (status.ok()) status = fn(index);
-      if (status.ok()) continue;
-      shared.next = n;
-      const std::lock_guard lock(shared.mutex);
-      if (index < shared.failed_index) {
-        shared.failed_index = index;
-        shared.error = std::move(status).error();
-      }
+      if (!status.ok()) Fail(index, std::move(status).error());
     }
-  };
+  }
+  void Help() {
+    {
+      const std::lock_guard lock(mutex);
+      if (closed) return;
+      ++running;
+    }
+    Run();
+    const std::lock_guard lock(mutex);
+    if (--running == 0) idle.notify_all();
+  }
+};
+
+}  // namespace
+
+Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t limit,
+                   const std::function<Status(size_t index)>& fn) {
+  const auto loop = std::make_shared<Loop>(ctx, n, fn);
   // The caller is one of the workers, so that progress never depends on a free pool thread.
   const size_t helpers =
       std::min<size_t>({limit == 0 ? 0 : limit - 1, n == 0 ? 0 : n - 1, pool.threads()});
   for (size_t i = 0; i < helpers; ++i) {
-    {
-      const std::lock_guard lock(shared.mutex);
-      ++shared.helpers;
-    }
-    const Status submitted = pool.Submit([&] {
-      run();
-      const std::lock_guard lock(shared.mutex);
-      if (--shared.helpers == 0) shared.done.notify_all();
-    });
-    if (!submitted.ok()) {
-      const std::lock_guard lock(shared.mutex);
-      --shared.helpers;
-      if (!shared.error.has_value()) shared.error = submitted.error();
-      shared.next = n;
-      break;
-    }
+    Status submitted = pool.Submit([loop] { loop->Help(); });
+    if (submitted.ok()) continue;
+    loop->Fail(SIZE_MAX, std::move(submitted).error());
+    break;
   }
-  run();
-  std::unique_lock lock(shared.mutex);
-  shared.done.wait(lock, [&] { return shared.helpers == 0; });
-  if (shared.error.has_value()) return *shared.error;
+  loop->Run();
+  std::unique_lock lock(loop->mutex);
+  loop->closed = true;
+  loop->idle.wait(lock, [&] { return loop->running == 0; });
+  if (loop->error.has_value()) return *loop->error;
   return OkStatus();
 }
 
