@@ -3,20 +3,25 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <string>
 #include <vector>
 
+#include "varve/codec/bitpack.h"
 #include "varve/codec/entropy.h"
 #include "varve/codec/planes.h"
 
 namespace varve::codec {
 namespace {
 
-constexpr size_t kSampleBytes = 4096;
+constexpr size_t kSampleBytes = kSampleBytesMax;
 constexpr double kWorthBits = 7.8;       // A plane with more entropy than this stays raw.
 constexpr size_t kChunkHeaderBytes = 8;  // Element bytes, flags, zero, frame bytes.
 constexpr uint8_t kFlagRotated = 1;
 
-enum class PlaneMode : uint8_t { kRaw = 0, kConstant = 1, kHuffman = 2, kZstd = 3 };
+// In the format and append-only (docs/format-codec.md). kHuffman and kZstd decode alike.
+enum class PlaneMode : uint8_t { kRaw = 0, kConstant = 1, kHuffman = 2, kZstd = 3, kBits = 4 };
+constexpr size_t kBitsHeaderBytes = 2;  // Range, constant bits.
+constexpr double kBitsSlack = 0.25;     // Packing bits may cost so many more bits than coding them.
 constexpr size_t kPlaneHeaderBytes = 4;  // Mode in the top byte of a length, little-endian.
 
 void Store32(std::byte* at, uint64_t value) {
@@ -85,10 +90,6 @@ size_t Sample(ByteView plane, std::byte* sample) {
   return kSampleBytes;
 }
 
-bool IsConstant(ByteView plane) {
-  return std::memcmp(plane.data(), plane.data() + 1, plane.size() - 1) == 0;
-}
-
 // Appends one plane at `out`; returns its length, or 0 when it does not fit.
 size_t PutPlane(ByteView plane, bool try_matches, MutableByteView out) {
   if (out.size() < kPlaneHeaderBytes + 1) return 0;
@@ -97,13 +98,27 @@ size_t PutPlane(ByteView plane, bool try_matches, MutableByteView out) {
     Store32(out.data(), length | uint64_t{static_cast<uint8_t>(mode)} << 24);
     return kPlaneHeaderBytes + length;
   };
-  if (IsConstant(plane)) {
+  std::byte room_for_sample[kSampleBytes];
+  const ByteView sample(room_for_sample, Sample(plane, room_for_sample));
+  // The whole plane is read only where the sample leaves something to find.
+  uint8_t varying = VaryingBits(sample);
+  if ((varying & 0x81) != 0x81) varying = VaryingBits(plane);
+  if (varying == 0) {
     body[0] = plane[0];
     return finish(PlaneMode::kConstant, 1);
   }
-  std::byte sample[kSampleBytes];
-  const size_t sample_bytes = Sample(plane, sample);
-  if (EntropyBits({sample, sample_bytes}) < kWorthBits || try_matches) {
+  const BitRange range = RangeOf(varying);
+  const double bits = EntropyBits(sample);
+  if (!try_matches && range.width < 8 && bits > range.width - kBitsSlack) {
+    const size_t length = kBitsHeaderBytes + PackedBytes(plane.size(), range.width);
+    if (length < plane.size() && length <= body.size()) {
+      body[0] = static_cast<std::byte>(range.shift | range.width << 4);
+      body[1] = plane[0] & static_cast<std::byte>(~range.Mask());
+      PackBits(plane, range, body.subspan(kBitsHeaderBytes, length - kBitsHeaderBytes));
+      return finish(PlaneMode::kBits, length);
+    }
+  }
+  if (bits < kWorthBits || try_matches) {
     const PlaneMode mode = try_matches ? PlaneMode::kZstd : PlaneMode::kHuffman;
     const size_t length = try_matches ? ZstdEncode(plane, body) : HuffmanEncode(plane, body);
     if (length != 0) return finish(mode, length);
@@ -121,7 +136,8 @@ struct Plan {
 
 // True when some plane of a sample of `raw` is worth coding.
 bool Worthwhile(ByteView raw, const Plan& plan) {
-  std::byte sample[kSampleBytes * 8], planes[kSampleBytes * 8], packed[kSampleBytes * 8];
+  std::byte sample[kSampleBytes * kPlanesMax], planes[kSampleBytes * kPlanesMax];
+  std::byte packed[kSampleBytes];
   const size_t elements = std::min(raw.size() / plan.shape.element_bytes, kSampleBytes);
   if (elements == 0) return false;
   // Whole elements from the front, the middle and the end.
@@ -156,6 +172,12 @@ size_t PutFrame(ByteView raw, const Plan& plan, MutableByteView out, std::byte* 
   return used;
 }
 
+// Indices, masks, scales and bytes repeat; floats of trained weights do not.
+bool IsFloat8(DType dtype) {
+  return dtype == DType::kF8E4M3FN || dtype == DType::kF8E5M2 || dtype == DType::kF8E4M3FNUZ ||
+         dtype == DType::kF8E5M2FNUZ;
+}
+
 Plan PlanFor(ElementKind kind) {
   Plan plan;
   if (!kind.is_tensor) {
@@ -165,9 +187,7 @@ Plan PlanFor(ElementKind kind) {
   }
   plan.shape = ShapeOf(kind.dtype);
   plan.frame_bytes = size_t{kFrameElements} * plan.shape.element_bytes;
-  // Indices, masks and bytes repeat; floats of trained weights do not.
-  plan.try_matches =
-      !plan.shape.rotate && kind.dtype != DType::kF8E4M3FN && kind.dtype != DType::kF8E5M2;
+  plan.try_matches = !plan.shape.rotate && !IsFloat8(kind.dtype);
   return plan;
 }
 
@@ -176,11 +196,23 @@ Error Damaged(size_t offset, const char* what) {
                std::string("payload ") + what + ". offset=" + std::to_string(offset));
 }
 
+bool GetBits(ByteView body, MutableByteView plane) {
+  if (body.size() < kBitsHeaderBytes) return false;
+  const auto header = static_cast<uint32_t>(body[0]);
+  const BitRange range{header & 15, header >> 4};
+  if (range.width < 1 || range.width > 7 || range.shift + range.width > 8) return false;
+  const auto constant = static_cast<uint8_t>(body[1]);
+  if ((constant & range.Mask()) != 0) return false;
+  if (body.size() != kBitsHeaderBytes + PackedBytes(plane.size(), range.width)) return false;
+  UnpackBits(body.subspan(kBitsHeaderBytes), range, constant, plane);
+  return true;
+}
+
 // Points planes[k] into the payload, or into `scratch` for those that must be decoded.
 Status GetFrame(ByteView frame, size_t offset, uint32_t element_bytes, bool rotate,
                 MutableByteView raw, std::byte* scratch) {
   const size_t plane_bytes = raw.size() / element_bytes;
-  const std::byte* planes[8] = {};
+  const std::byte* planes[kPlanesMax] = {};
   size_t at = 0;
   for (size_t k = 0; k < element_bytes; ++k) {
     if (frame.size() - at < kPlaneHeaderBytes) return Damaged(offset + at, "ends inside a frame");
@@ -207,6 +239,12 @@ Status GetFrame(ByteView frame, size_t offset, uint32_t element_bytes, bool rota
       case PlaneMode::kZstd:
         if (!ZstdDecode(body, {place, plane_bytes})) {
           return Damaged(offset + at, "has a plane that does not decode");
+        }
+        planes[k] = place;
+        break;
+      case PlaneMode::kBits:
+        if (!GetBits(body, {place, plane_bytes})) {
+          return Damaged(offset + at, "has packed bits of the wrong shape");
         }
         planes[k] = place;
         break;

@@ -2,7 +2,7 @@
 //
 // A chunk is cut into frames of kFrameElements elements (of kOpaqueFrameBytes for bytes of unknown
 // meaning), each decodable alone, so that a slice can be read without the rest. The payload opens
-// with a frame table; docs/format.md gives the bytes.
+// with a frame table; docs/format-codec.md gives the bytes.
 // Invariants: Decode(Encode(x)) == x for every x; a payload is never longer than
 // PayloadBytesMax(raw bytes); decoding never reads or writes outside the views it was given and
 // checks every length before it allocates, since stored bytes are hostile.

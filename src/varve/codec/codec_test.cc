@@ -94,6 +94,68 @@ TEST(Codec, WeightsShrinkAsMeasured) {
   EXPECT_LT(share(upcast, DType::kF32), 0.35);
 }
 
+// Every plane of `raw` at once: never negative, so the sign need not be stored.
+TEST(Codec, ASignThatNeverVariesIsNotStored) {
+  Bytes raw = Floats(512 * 1024, 6, 4);
+  for (size_t i = 3; i < raw.size(); i += 4) raw[i] &= std::byte{0x7F};
+  const ElementKind kind{.is_tensor = true, .dtype = DType::kF32};
+  const Encoded encoded = RoundTrip(raw, kind);
+  EXPECT_LT(static_cast<double>(encoded.payload_bytes), 0.805 * static_cast<double>(raw.size()));
+  raw[raw.size() / 3 | 3] |= std::byte{0x80};  // One that a sample does not see.
+  RoundTrip(raw, kind);
+}
+
+TEST(Codec, SpecialValuesRoundTrip) {
+  constexpr uint32_t kWords[] = {0x7FC00000, 0xFFC00001, 0x7F800000, 0xFF800000, 0x00000001,
+                                 0x80000000, 0x7F800001, 0xFFFFFFFF, 0};
+  SeededRandom random(12);
+  for (const size_t count : {3UL, 1000UL, 131'073UL, 2'097'152UL}) {
+    Bytes raw(4 * count);
+    for (size_t i = 0; i < count; ++i) {
+      std::memcpy(raw.data() + 4 * i, &kWords[random.Between(0, std::size(kWords) - 1)], 4);
+    }
+    for (const DType dtype :
+         {DType::kF32, DType::kBf16, DType::kF64, DType::kI32, DType::kF8E5M2}) {
+      if (raw.size() % ElementBytes(dtype) == 0) {
+        RoundTrip(raw, {.is_tensor = true, .dtype = dtype});
+      }
+    }
+  }
+}
+
+TEST(Codec, NoEffortStoresTheBytes) {
+  const Bytes raw(100'000);
+  Bytes payload(raw.size());
+  const Encoded encoded =
+      EncodeChunk(raw, {.is_tensor = true, .dtype = DType::kF32}, Effort::kNone, payload);
+  EXPECT_EQ(encoded.codec, CodecId::kRaw);
+  EXPECT_EQ(payload, raw);
+}
+
+// The bytes are exactly those of docs/format-codec.md, so that another reader can be written.
+TEST(Codec, WorkedExample) {
+  Bytes raw(32);
+  for (size_t i = 0; i < raw.size(); ++i)
+    raw[i] = static_cast<std::byte>(i % 2 == 0 ? i / 2 : 0x40);
+  const std::string_view bytes(
+      "\x02\x01\x00\x00"                                          // Two bytes per element, rotated.
+      "\x00\x00\x04\x00"                                          // 262,144 raw bytes per frame.
+      "\x13\x00\x00\x00"                                          // One frame of 19 bytes.
+      "\x0a\x00\x00\x04\x41\x00\x10\x32\x54\x76\x98\xba\xdc\xfe"  // Four bits, shifted by one.
+      "\x01\x00\x00\x01\x80",                                     // All 0x80.
+      31);
+  Bytes back(raw.size());
+  const Status status = DecodeChunk(CodecId::kPlanes, AsBytes(bytes), back);
+  ASSERT_TRUE(status.ok()) << status.error().ToString();
+  EXPECT_EQ(back, raw);
+  Bytes payload(raw.size());
+  const Encoded encoded =
+      EncodeChunk(raw, {.is_tensor = true, .dtype = DType::kBf16}, Effort::kDefault, payload);
+  ASSERT_EQ(encoded.codec, CodecId::kPlanes);
+  payload.resize(encoded.payload_bytes);
+  EXPECT_EQ(payload, Bytes(AsBytes(bytes).begin(), AsBytes(bytes).end()));
+}
+
 TEST(Codec, RandomBytesStayRaw) {
   const Bytes noise = Random1(1 * kMiB, 9);
   EXPECT_EQ(RoundTrip(noise, {.is_tensor = true, .dtype = DType::kU8}).codec, CodecId::kRaw);

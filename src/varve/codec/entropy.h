@@ -13,7 +13,8 @@ size_t ZstdEncode(ByteView in, MutableByteView out);
 // True when `in` decodes to exactly out.size() bytes.
 bool ZstdDecode(ByteView in, MutableByteView out);
 
-// Estimated bits per byte of `sample`, order 0.
+// Estimated bits per byte of `sample`, order 0. Requires at most kSampleBytesMax bytes.
+inline constexpr size_t kSampleBytesMax = 4096;
 double EntropyBits(ByteView sample);
 
 }  // namespace varve::codec
