@@ -15,6 +15,8 @@ constexpr long kLowSpeedBytes = 1024, kLowSpeedSeconds = 20;
 constexpr long kIdleSeconds = 5;  // Servers drop idle connections about then.
 constexpr long kDownloadBufferBytes = 512 * 1024, kUploadBufferBytes = 512 * 1024;
 constexpr size_t kHeaderBytesMax = 64 * 1024;
+constexpr size_t kDroppedBytesMax =
+    4 * 1024 * 1024;  // Of an error's page; above, the connection goes.
 constexpr size_t kIdleHandlesMax = 64;
 constexpr int kPollMs = 1000;
 
@@ -33,7 +35,8 @@ struct Handle {
 struct Exchange {
   const Request* request = nullptr;
   Reply reply;
-  size_t sent_bytes = 0, header_bytes = 0;
+  size_t sent_bytes = 0, header_bytes = 0, dropped_bytes = 0;
+  int tries = 0;  // Times the request was about to be written to a connection.
   bool too_large = false;
 };
 
@@ -81,13 +84,26 @@ size_t OnBody(char* data, size_t, size_t bytes, void* context) {
     exchange.reply.into_bytes += bytes;
     return bytes;
   }
-  if (exchange.reply.body.size() + bytes > exchange.request->body_bytes_max) {
+  ByteView piece = AsBytes({data, bytes});
+  if (!good) {
+    piece = piece.first(std::min(piece.size(), kErrorBodyBytesMax - exchange.reply.body.size()));
+    exchange.dropped_bytes += bytes - piece.size();
+  }
+  if (exchange.reply.body.size() + piece.size() > exchange.request->body_bytes_max ||
+      exchange.dropped_bytes > kDroppedBytesMax) {
     exchange.too_large = true;
     return 0;
   }
-  const ByteView piece = AsBytes({data, bytes});
   exchange.reply.body.insert(exchange.reply.body.end(), piece.begin(), piece.end());
   return bytes;
+}
+
+// Called before each writing of the request; a dead kept connection makes libcurl try a second one.
+int OnSend(void* context, char*, char*, int, int) {
+  auto& exchange = *static_cast<Exchange*>(context);
+  if (exchange.tries > 0 && exchange.request->once) return CURL_PREREQFUNC_ABORT;
+  ++exchange.tries;
+  return CURL_PREREQFUNC_OK;
 }
 
 size_t OnRead(char* into, size_t, size_t room, void* context) {
@@ -112,8 +128,10 @@ std::string HostOf(const std::string& url) {
 
 Error FromCurl(CURLcode code, const std::string& url) {
   const std::string host = HostOf(url);
-  const std::string cause = curl_easy_strerror(code);
-  if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE) {
+  const bool again = code == CURLE_ABORTED_BY_CALLBACK;  // Only OnSend aborts.
+  const std::string cause = again ? "the connection broke" : curl_easy_strerror(code);
+  if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+      code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_ISSUER_ERROR) {
     return Error(
         ErrorCode::kInvalidArgument,
         "the certificate of " + host + " is not trusted; set AWS_CA_BUNDLE to its authority");
@@ -154,7 +172,8 @@ Transport::Transport() : impl_(std::make_unique<Impl>()) {
 }
 Transport::~Transport() = default;
 
-Result<Reply> Transport::Send(const OpContext& ctx, const Request& request) {
+Result<Reply> Transport::Send(const OpContext& ctx, const Request& request, bool* maybe_sent) {
+  if (maybe_sent != nullptr) *maybe_sent = false;
   VARVE_CHECK_OK(ctx.Check());
   std::unique_ptr<Handle> handle;
   {
@@ -187,6 +206,8 @@ Result<Reply> Transport::Send(const OpContext& ctx, const Request& request) {
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, kDownloadBufferBytes);
   curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferBytes);
   if (!impl_->ca_bundle.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, impl_->ca_bundle.c_str());
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, OnSend);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, &exchange);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &exchange);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, OnBody);
@@ -230,6 +251,7 @@ Result<Reply> Transport::Send(const OpContext& ctx, const Request& request) {
     curl_multi_remove_handle(handle->multi, easy);
   }
   curl_slist_free_all(headers);
+  if (maybe_sent != nullptr) *maybe_sent = exchange.tries > 0;
   if (!stopped.ok())
     return std::move(stopped).error();  // The handle goes, and its connection with it.
   if (exchange.too_large) {

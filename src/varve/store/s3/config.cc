@@ -11,15 +11,15 @@ namespace {
 
 using Section = std::map<std::string, std::string>;
 
-std::string Env(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
+std::string Trim(const std::string& text) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
-std::string Trim(const std::string& text) {
-  const size_t first = text.find_first_not_of(" \t\r");
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+std::string Env(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : Trim(value);
 }
 
 // The keys of one section of an AWS INI file; empty when file or section is missing.
@@ -48,17 +48,51 @@ std::string FirstOf(std::initializer_list<std::string> candidates) {
   return "";
 }
 
+bool AllOf(const std::string& text, std::string_view letters) {
+  return text.find_first_not_of(letters) == std::string::npos;
+}
+
+constexpr std::string_view kNameLetters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+
+// Whether plain HTTP to this host stays on the machine; a name that only looks so does not count.
 bool Loopback(const std::string& endpoint) {
-  for (const char* host : {"http://127.", "http://localhost", "http://[::1]"}) {
-    if (endpoint.starts_with(host)) return true;
+  std::string host = endpoint.substr(endpoint.find("://") + 3);
+  if (host.starts_with("[::1]")) return host.size() == 5 || host[5] == ':';
+  host = host.substr(0, host.find(':'));
+  return host == "localhost" || (host.starts_with("127.") && AllOf(host, "0123456789."));
+}
+
+// "http[s]://host[:port]" and no more; a password in it would end up in logs.
+Status CheckEndpoint(const std::string& endpoint) {
+  const size_t scheme = endpoint.find("://");
+  const std::string host = scheme == std::string::npos ? "" : endpoint.substr(scheme + 3);
+  if (!endpoint.starts_with("http://") && !endpoint.starts_with("https://")) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "the endpoint needs http:// or https:// in front; check AWS_ENDPOINT_URL");
   }
-  return false;
+  if (host.empty() || !AllOf(host, std::string(kNameLetters) + ":[]")) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "the endpoint is to be http[s]://host[:port], without user, path or query; check "
+                 "AWS_ENDPOINT_URL");
+  }
+  return OkStatus();
+}
+
+bool Printable(const std::string& text) {
+  for (const char letter : text) {
+    if (letter <= 0x20 || letter >= 0x7f) return false;
+  }
+  return true;
 }
 
 }  // namespace
 
 Result<S3Config> LoadS3Config(const std::string& url) {
   S3Config config;
+  if (!url.starts_with("s3://"))
+    return Error(ErrorCode::kInvalidArgument,
+                 "'" + url + "' is no S3 address; use s3://bucket/prefix");
   const std::string place = url.substr(std::string("s3://").size());
   const size_t slash = place.find('/');
   config.bucket = place.substr(0, slash);
@@ -67,6 +101,11 @@ Result<S3Config> LoadS3Config(const std::string& url) {
   if (config.bucket.empty())
     return Error(ErrorCode::kInvalidArgument,
                  "'" + url + "' names no bucket; use s3://bucket/prefix");
+  if (config.bucket.size() < 3 || config.bucket.size() > 63 ||
+      !AllOf(config.bucket, kNameLetters)) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "'" + config.bucket + "' cannot be the name of a bucket");
+  }
   if (config.prefix.empty()) {
     return Error(
         ErrorCode::kInvalidArgument,
@@ -109,9 +148,17 @@ Result<S3Config> LoadS3Config(const std::string& url) {
       addressing.empty() ? !config.endpoint.empty() || dotted : addressing == "path";
   if (config.endpoint.empty()) config.endpoint = "https://s3." + config.region + ".amazonaws.com";
   while (config.endpoint.ends_with('/')) config.endpoint.pop_back();
-  if (!config.endpoint.starts_with("http://") && !config.endpoint.starts_with("https://")) {
+  VARVE_CHECK_OK(CheckEndpoint(config.endpoint));
+  if (!addressing.empty() && addressing != "path" && addressing != "virtual")
+    return Error(ErrorCode::kInvalidArgument, "VARVE_S3_ADDRESSING is 'path' or 'virtual'");
+  if (config.region.empty() || !AllOf(config.region, kNameLetters))
     return Error(ErrorCode::kInvalidArgument,
-                 "the endpoint '" + config.endpoint + "' needs http:// or https:// in front");
+                 "'" + config.region + "' is no region; check AWS_REGION");
+  for (const std::string* each : {&config.credentials.access_key, &config.credentials.secret_key,
+                                  &config.credentials.session_token}) {
+    if (!Printable(*each))
+      return Error(ErrorCode::kPermissionDenied,
+                   "the S3 credentials hold a space or a letter that cannot be; copy them again");
   }
   config.unsigned_payload = config.endpoint.starts_with("https://") || Loopback(config.endpoint);
   return config;

@@ -1,16 +1,18 @@
 #include "varve/store/s3/s3_store.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdio>
 #include <ctime>
 #include <pugixml.hpp>
 
 #include "varve/hash/hash.h"
+#include "varve/store/s3/md5.h"
+#include "varve/store/s3/s3_error.h"
 
 namespace varve::store {
 namespace {
-
-constexpr size_t kErrorTextBytesMax = 300;
 
 std::string AmzDate(int64_t wall_ms) {
   const std::time_t seconds = static_cast<std::time_t>(wall_ms / 1000);
@@ -44,6 +46,21 @@ std::string BigEndian64(uint64_t value) {
   return hash::ToBase64(bytes);
 }
 
+constexpr char kBadEtag[] = "the store's answer has no usable etag";
+
+// What later goes into a header of ours.
+bool ValidEtag(const Etag& etag) {
+  const auto fits = [](char letter) { return letter > 0x20 && letter < 0x7f; };
+  return !etag.empty() && etag.str().size() <= 256 &&
+         std::all_of(etag.str().begin(), etag.str().end(), fits);
+}
+
+// Else a body that was cut short looks whole.
+bool EndIsKnown(const http::Reply& reply) {
+  return !reply.Header("content-length").empty() ||
+         reply.Header("transfer-encoding").find("chunked") != std::string::npos;
+}
+
 ObjectInfo InfoOf(const http::Reply& reply) {
   ObjectInfo info;
   info.etag = Etag(Unquoted(reply.Header("etag")));
@@ -74,49 +91,6 @@ std::optional<std::string> PercentDecode(std::string_view text) {
   return decoded;
 }
 
-struct Row {
-  const char* s3_code;
-  ErrorCode code;
-  const char* advice;
-};
-constexpr Row kRows[] = {
-    {"NoSuchKey", ErrorCode::kNotFound, "no such object"},
-    {"NoSuchBucket", ErrorCode::kNotFound,
-     "the bucket does not exist; create it or check its name"},
-    {"InvalidAccessKeyId", ErrorCode::kPermissionDenied,
-     "the access key is not known here; check AWS_ACCESS_KEY_ID and the endpoint"},
-    {"SignatureDoesNotMatch", ErrorCode::kPermissionDenied,
-     "the secret key does not fit; check AWS_SECRET_ACCESS_KEY and AWS_REGION"},
-    {"ExpiredToken", ErrorCode::kPermissionDenied,
-     "the session token expired; get new credentials"},
-    {"RequestTimeTooSkewed", ErrorCode::kPermissionDenied, "this machine's clock is off; set it"},
-    {"AccessDenied", ErrorCode::kPermissionDenied,
-     "the store denies access; check credentials and bucket policy"},
-    {"AuthorizationHeaderMalformed", ErrorCode::kInvalidArgument,
-     "the region is wrong; set AWS_REGION"},
-    {"PermanentRedirect", ErrorCode::kInvalidArgument,
-     "the bucket is in another region; set AWS_REGION"},
-    {"SlowDown", ErrorCode::kThrottled, "the store asks to slow down"},
-    {"ServiceUnavailable", ErrorCode::kThrottled, "the store asks to slow down"},
-    {"InternalError", ErrorCode::kUnavailable, "the store failed inside"},
-    {"RequestTimeout", ErrorCode::kUnavailable, "the store timed out"},
-    {"BadDigest", ErrorCode::kUnavailable, "bytes were damaged on the way"},
-    {"QuotaExceeded", ErrorCode::kResourceExhausted, "the quota is used up"},
-    {"EntityTooLarge", ErrorCode::kResourceExhausted, "the object is too large for this store"},
-    {"NotImplemented", ErrorCode::kUnsupported, "the store lacks a feature that a lake needs"},
-};
-
-ErrorCode CodeOfStatus(int status) {
-  if (status == 404) return ErrorCode::kNotFound;
-  if (status == 401 || status == 403) return ErrorCode::kPermissionDenied;
-  if (status == 409 || status == 412) return ErrorCode::kConflict;
-  if (status == 416) return ErrorCode::kCorrupt;
-  if (status == 429 || status == 503) return ErrorCode::kThrottled;
-  if (status == 408 || status >= 500)
-    return status == 501 ? ErrorCode::kUnsupported : ErrorCode::kUnavailable;
-  return ErrorCode::kInvalidArgument;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<S3Store>> S3Store::Open(const std::string& url) {
@@ -125,34 +99,10 @@ Result<std::unique_ptr<S3Store>> S3Store::Open(const std::string& url) {
 }
 
 Error S3Store::ErrorOf(const http::Reply& reply, const Call& call) const {
-  std::string s3_code, s3_message;
-  pugi::xml_document document;
-  if (!reply.body.empty() &&
-      document.load_buffer(reply.body.data(), reply.body.size(), pugi::parse_minimal)) {
-    s3_code = document.child("Error").child_value("Code");
-    s3_message =
-        std::string(document.child("Error").child_value("Message")).substr(0, kErrorTextBytesMax);
-  }
-  ErrorCode code = CodeOfStatus(reply.status);
-  std::string message = s3_code.empty() ? "the store answered " + std::to_string(reply.status)
-                                        : s3_code + ": " + s3_message;
-  for (const Row& row : kRows) {
-    if (s3_code != row.s3_code) continue;
-    code = row.code;
-    message = std::string(row.advice) + " (" + s3_code + ")";
-  }
-  if (reply.status == 403 && s3_code.empty())
-    message = "the store denies access; check credentials and bucket policy";
-  if (reply.status == 301 || reply.status == 307)
-    message =
-        "the bucket is in region '" + reply.Header("x-amz-bucket-region") + "'; set AWS_REGION";
-  if (s3_code == "NoSuchBucket") message += ". bucket=" + config_.bucket;
-  Error error(code, message);
-  error.At(call.method, call.key).FromHttp(reply.status, reply.Header("x-amz-request-id"));
-  return error;
+  return S3Error(reply, call.method, call.key, config_.bucket);
 }
 
-Result<http::Reply> S3Store::Send(const OpContext& ctx, const Call& call) {
+Result<http::Reply> S3Store::Send(const OpContext& ctx, const Call& call, bool* maybe_sent) {
   const std::string scheme_end = "://";
   const size_t host_at = config_.endpoint.find(scheme_end) + scheme_end.size();
   std::string host = config_.endpoint.substr(host_at);
@@ -174,6 +124,8 @@ Result<http::Reply> S3Store::Send(const OpContext& ctx, const Call& call) {
   input.payload_hash =
       config_.unsigned_payload ? "UNSIGNED-PAYLOAD" : hash::ToHex(hash::Sha256(call.body));
   input.headers["host"] = host;
+  if (call.method == "PUT" || call.method == "POST")
+    input.headers["content-type"] = "application/octet-stream";
   input.headers["x-amz-date"] = amz_date;
   input.headers["x-amz-content-sha256"] = input.payload_hash;
   if (!config_.credentials.session_token.empty())
@@ -185,14 +137,12 @@ Result<http::Reply> S3Store::Send(const OpContext& ctx, const Call& call) {
   if (!call.query.empty()) request.url += "?" + EncodeQuery(call.query);
   request.headers.emplace_back("Authorization",
                                Authorization(input, config_.credentials, amz_date));
-  for (const auto& [name, value] : input.headers) {
-    if (name != "host") request.headers.emplace_back(name, value);
-  }
-  request.headers.emplace_back("Content-Type", "application/octet-stream");
+  for (const auto& [name, value] : input.headers) request.headers.emplace_back(name, value);
   request.body = call.body;
   request.into = call.into;
-  request.body_bytes_max = kSmallObjectBytesMax + 1;
-  auto reply = transport_.Send(ctx, request);
+  request.body_bytes_max = kSmallObjectBytesMax;
+  request.once = maybe_sent != nullptr;
+  auto reply = transport_.Send(ctx, request, maybe_sent);
   if (!reply.ok()) return std::move(reply.error().At(call.method, call.key));
   return reply;
 }
@@ -206,6 +156,7 @@ Result<ObjectInfo> S3Store::Head(const OpContext& ctx, const Key& key) {
   if (!ParseNumber(reply.Header("content-length"), info.bytes)) {
     return Error(ErrorCode::kCorrupt, "the store's answer to HEAD has no length");
   }
+  if (!ValidEtag(info.etag)) return Error(ErrorCode::kCorrupt, kBadEtag);
   return info;
 }
 
@@ -223,16 +174,32 @@ Result<GetReply> S3Store::Get(const OpContext& ctx, const Key& key, const GetOpt
     result.not_modified = true;
     return result;
   }
+  if (reply.status == 416 && options.suffix_bytes != 0) {  // An empty object has no suffix.
+    VARVE_TRY(result.info, Head(ctx, key));
+    if (result.info.bytes == 0) return result;
+    return ErrorOf(reply, call);
+  }
   if (reply.status != 200 && !(reply.status == 206 && options.suffix_bytes != 0))
     return ErrorOf(reply, call);
+  if (!ValidEtag(result.info.etag)) return Error(ErrorCode::kCorrupt, kBadEtag);
+  if (!EndIsKnown(reply)) {
+    return Error(ErrorCode::kCorrupt, "the store's answer does not say where it ends");
+  }
   result.info.bytes = reply.body.size();
   if (reply.status == 206) {
     const std::string range = reply.Header("content-range");
     const size_t slash = range.find('/');
-    if (slash == std::string::npos || !ParseNumber(range.substr(slash + 1), result.info.bytes) ||
-        reply.body.size() != std::min(options.suffix_bytes, result.info.bytes)) {
+    uint64_t total = 0;
+    if (slash == std::string::npos || !ParseNumber(range.substr(slash + 1), total) || total == 0) {
+      return Error(ErrorCode::kCorrupt, "the store answered without saying which range");
+    }
+    const uint64_t bytes = std::min(options.suffix_bytes, total);
+    const std::string wanted =
+        "bytes " + std::to_string(total - bytes) + "-" + std::to_string(total - 1) + "/";
+    if (range.substr(0, slash + 1) != wanted || reply.body.size() != bytes) {
       return Error(ErrorCode::kCorrupt, "the store answered with another range");
     }
+    result.info.bytes = total;
   } else if (options.suffix_bytes != 0 && reply.body.size() > options.suffix_bytes) {
     reply.body.erase(reply.body.begin(),
                      reply.body.end() - static_cast<std::ptrdiff_t>(options.suffix_bytes));
@@ -246,9 +213,17 @@ Result<ObjectInfo> S3Store::GetRange(const OpContext& ctx, const Key& key, uint6
   if (into.empty()) return Head(ctx, key);
   Call call{
       .method = "GET", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = into};
+  if (offset > UINT64_MAX - into.size()) {
+    return Error(ErrorCode::kCorrupt, "the object ends before the range does");
+  }
   const std::string range = std::to_string(offset) + "-" + std::to_string(offset + into.size() - 1);
   call.headers["range"] = "bytes=" + range;
-  VARVE_TRY(const http::Reply reply, Send(ctx, call));
+  auto sent = Send(ctx, call);
+  if (!sent.ok()) {  // More than was asked for does not fit.
+    if (sent.error().code() != ErrorCode::kResourceExhausted) return std::move(sent).error();
+    return Error(ErrorCode::kCorrupt, "the store answered with another range");
+  }
+  const http::Reply& reply = *sent;
   if (reply.status == 416)
     return Error(ErrorCode::kCorrupt, "the object ends before the range does");
   if (reply.status != 206 && reply.status != 200) return ErrorOf(reply, call);
@@ -287,25 +262,25 @@ Result<ObjectInfo> S3Store::Cas(const OpContext& ctx, const Key& key, ByteView b
     call.headers["if-match"] = expected->str();
   else
     call.headers["if-none-match"] = "*";
-  auto reply = Send(ctx, call);
+  bool maybe_sent = false;
+  auto reply = Send(ctx, call, &maybe_sent);
   // No answer is no proof of anything: the request may have been served, or may still be.
   if (!reply.ok()) {
-    const ErrorCode code = reply.error().code();
-    if (code == ErrorCode::kInvalidArgument) return std::move(reply).error();
-    const ErrorCode unknown = code == ErrorCode::kCancelled ? code : ErrorCode::kUnknownOutcome;
-    return std::move(Error(unknown, reply.error().message()).At("PUT", key.str()));
+    if (!maybe_sent || reply.error().code() == ErrorCode::kCancelled)
+      return std::move(reply).error();
+    return std::move(
+        Error(ErrorCode::kUnknownOutcome, reply.error().message()).At("PUT", key.str()));
   }
   if (reply->status == 200) {
     ObjectInfo info = InfoOf(*reply);
     info.bytes = body.size();
-    if (info.etag.empty())
-      return Error(ErrorCode::kUnknownOutcome, "the store's answer has no etag");
+    if (!ValidEtag(info.etag)) return Error(ErrorCode::kUnknownOutcome, kBadEtag);
     return info;
   }
   if (reply->status == 412)
     return std::move(Error(ErrorCode::kConflict, "another version is there").At("PUT", key.str()));
   const Error error = ErrorOf(*reply, call);
-  if (reply->status >= 500) {
+  if (reply->status < 300 || reply->status == 408 || reply->status >= 500) {
     return std::move(
         Error(reply->status == 501 ? ErrorCode::kUnsupported : ErrorCode::kUnknownOutcome,
               error.message())
@@ -321,7 +296,7 @@ Result<ListPage> S3Store::List(const OpContext& ctx, std::string_view prefix,
   Call call{.method = "GET", .key = "", .query = {}, .headers = {}, .body = {}, .into = {}};
   call.query = {{"list-type", "2"},
                 {"encoding-type", "url"},
-                {"max-keys", std::to_string(options.page_max)},
+                {"max-keys", std::to_string(std::clamp(options.page_max, 1u, kListPageMax))},
                 {"prefix", root + std::string(prefix)}};
   if (!options.token.empty()) call.query["continuation-token"] = options.token;
   VARVE_TRY(const http::Reply reply, Send(ctx, call));
@@ -329,6 +304,7 @@ Result<ListPage> S3Store::List(const OpContext& ctx, std::string_view prefix,
   const Error bad(ErrorCode::kCorrupt, "the store's listing is not what S3 answers");
   pugi::xml_document document;
   if (!document.load_buffer(reply.body.data(), reply.body.size())) return bad;
+  if (!EndIsKnown(reply)) return bad;
   const pugi::xml_node result = document.child("ListBucketResult");
   const std::string truncated = result.child_value("IsTruncated");
   if (!result || (truncated != "true" && truncated != "false")) return bad;
@@ -345,6 +321,8 @@ Result<ListPage> S3Store::List(const OpContext& ctx, std::string_view prefix,
     if (!key.starts_with(root + std::string(prefix)) ||
         !ParseNumber(each.child_value("Size"), object.bytes))
       return bad;
+    // No lake wrote it: the marker of a console's "create folder", for one.
+    if (!ValidKey(std::string_view(key).substr(root.size()))) continue;
     object.key = Key(key.substr(root.size()));
     object.etag = Etag(Unquoted(each.child_value("ETag")));
     object.modified_ms = ParseTime(each.child_value("LastModified"), "%Y-%m-%dT%H:%M:%S");
@@ -352,23 +330,67 @@ Result<ListPage> S3Store::List(const OpContext& ctx, std::string_view prefix,
   }
   if (truncated == "true") {
     page.next_token = result.child_value("NextContinuationToken");
-    if (page.next_token.empty()) return bad;
+    if (page.next_token.empty() || page.next_token == options.token) return bad;
   }
   return page;
+}
+
+Status S3Store::DeleteOne(const OpContext& ctx, const Key& key) {
+  const Call call{
+      .method = "DELETE", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = {}};
+  VARVE_TRY(const http::Reply reply, Send(ctx, call));
+  if (reply.status == 204 || reply.status == 200 || S3Code(reply) == "NoSuchKey") return OkStatus();
+  return ErrorOf(reply, call);
 }
 
 Result<std::vector<DeleteReply>> S3Store::Delete(const OpContext& ctx, std::span<const Key> keys) {
   if (keys.size() > kDeleteKeysMax)
     return Error(ErrorCode::kInternal, "too many keys in one delete");
   std::vector<DeleteReply> replies;
+  if (keys.empty()) return replies;
+  // ValidKey admits no letter that XML would need escaped.
+  std::string body = "<Delete>";
+  for (const Key& key : keys)
+    body += "<Object><Key>" + config_.prefix + "/" + key.str() + "</Key></Object>";
+  body += "</Delete>";
+  Call call{.method = "POST",
+            .key = "",
+            .query = {{"delete", ""}},
+            .headers = {},
+            .body = AsBytes(body),
+            .into = {}};
+  call.headers["content-md5"] = hash::ToBase64(Md5(call.body));
+  VARVE_TRY(const http::Reply reply, Send(ctx, call));
+  if (reply.status == 501 || reply.status == 405) {  // Some servers know only single deletes.
+    for (const Key& key : keys) replies.push_back({key, DeleteOne(ctx, key)});
+    return replies;
+  }
+  if (reply.status != 200) return ErrorOf(reply, call);
+  pugi::xml_document document;
+  const bool parsed = document.load_buffer(reply.body.data(), reply.body.size());
+  const pugi::xml_node result = document.child("DeleteResult");
+  if (!parsed || !result)
+    return Error(ErrorCode::kCorrupt, "the store's answer to a delete is not what S3 answers");
+  std::map<std::string, Status> told;
+  for (const pugi::xml_node each : result.children("Deleted"))
+    told.emplace(each.child_value("Key"), OkStatus());
+  for (const pugi::xml_node each : result.children("Error")) {
+    const std::string code = each.child_value("Code");
+    if (code == "NoSuchKey") {
+      told.insert_or_assign(each.child_value("Key"), OkStatus());
+      continue;
+    }
+    Error error = S3ErrorOfCode(code, each.child_value("Message"), reply.status, config_.bucket);
+    told.insert_or_assign(each.child_value("Key"), Status(std::move(error)));
+  }
   for (const Key& key : keys) {
-    const Call call{
-        .method = "DELETE", .key = key.str(), .query = {}, .headers = {}, .body = {}, .into = {}};
-    VARVE_TRY(const http::Reply reply, Send(ctx, call));
-    DeleteReply one{key, OkStatus()};
-    if (reply.status != 204 && reply.status != 200 && reply.status != 404)
-      one.status = ErrorOf(reply, call);
-    replies.push_back(std::move(one));
+    const auto found = told.find(config_.prefix + "/" + key.str());
+    // Silence is no success: garbage collection would forget a pack that is still there.
+    Status status = found == told.end()
+                        ? Status(Error(ErrorCode::kUnavailable,
+                                       "the store did not say whether it deleted this"))
+                        : found->second;
+    replies.push_back({key, std::move(status)});
   }
   return replies;
 }

@@ -22,7 +22,7 @@ class S3Store final : public ObjectStore {
     return {.conditional_create = true,
             .conditional_swap = true,
             .multipart = false,
-            .server_checksums = true};
+            .server_checksums = false};
   }
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override;
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;
@@ -44,7 +44,9 @@ class S3Store final : public ObjectStore {
     ByteView body;
     MutableByteView into;
   };
-  Result<http::Reply> Send(const OpContext& ctx, const Call& call);
+  // With `maybe_sent` the request reaches the server at most once; see http::Transport::Send.
+  Result<http::Reply> Send(const OpContext& ctx, const Call& call, bool* maybe_sent = nullptr);
+  Status DeleteOne(const OpContext& ctx, const Key& key);
   Error ErrorOf(const http::Reply& reply, const Call& call) const;
   const S3Config config_;
   http::Transport transport_;

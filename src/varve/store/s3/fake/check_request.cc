@@ -1,0 +1,134 @@
+#include "varve/store/s3/fake/check_request.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <ctime>
+
+#include "varve/hash/hash.h"
+#include "varve/store/s3/md5.h"
+
+namespace varve::store::fake {
+namespace {
+
+constexpr int64_t kSkewMaxMs = 15 * 60 * 1000;
+
+std::vector<std::string> Split(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  size_t start = 0;
+  for (size_t at; (at = text.find(separator, start)) != std::string::npos; start = at + 1) {
+    parts.push_back(text.substr(start, at - start));
+  }
+  parts.push_back(text.substr(start));
+  return parts;
+}
+
+std::string Between(const std::string& text, const std::string& start) {
+  const size_t at = text.find(start);
+  if (at == std::string::npos) return "";
+  const size_t from = at + start.size();
+  return text.substr(from, text.find_first_of(", ", from) - from);
+}
+
+// The parameters as they came, sorted; "a" stands for "a=".
+std::string CanonicalQuery(const std::string& target) {
+  const size_t mark = target.find('?');
+  if (mark == std::string::npos) return "";
+  std::vector<std::string> parts = Split(target.substr(mark + 1), '&');
+  for (std::string& part : parts) {
+    if (part.find('=') == std::string::npos) part += '=';
+  }
+  std::sort(parts.begin(), parts.end());
+  std::string joined;
+  for (const std::string& part : parts) joined += (joined.empty() ? "" : "&") + part;
+  return joined;
+}
+
+bool MustBeSigned(const std::string& name) {
+  return name.starts_with("x-amz-") || name == "host" || name == "content-type" ||
+         name == "content-md5" || name == "range" || name == "if-match" || name == "if-none-match";
+}
+
+std::string BodyRefusal(const HttpRequest& request) {
+  const std::string payload = Header(request, "x-amz-content-sha256");
+  if (payload != "UNSIGNED-PAYLOAD" && payload != hash::ToHex(hash::Sha256(request.body))) {
+    return "XAmzContentSHA256Mismatch";
+  }
+  const std::string md5 = Header(request, "content-md5");
+  if (!md5.empty() && md5 != hash::ToBase64(Md5(request.body))) return "BadDigest";
+  const std::string crc = Header(request, "x-amz-checksum-crc64nvme");
+  if (crc.empty()) return "";
+  std::array<std::byte, 8> bytes;
+  const uint64_t value = hash::Crc64Nvme(request.body);
+  for (size_t i = 0; i < 8; ++i) bytes[i] = static_cast<std::byte>(value >> (56 - 8 * i));
+  return crc == hash::ToBase64(bytes) ? "" : "BadDigest";
+}
+
+}  // namespace
+
+std::string Header(const HttpRequest& request, const std::string& name) {
+  const auto found = request.headers.find(name);
+  return found == request.headers.end() ? "" : found->second;
+}
+
+std::optional<std::string> PercentDecode(std::string_view text) {
+  std::string decoded;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      decoded += text[i];
+      continue;
+    }
+    if (text.size() - i < 3) return std::nullopt;
+    const std::string digits(text.substr(i + 1, 2));
+    char* end = nullptr;
+    decoded += static_cast<char>(std::strtol(digits.c_str(), &end, 16));
+    if (end != digits.c_str() + 2) return std::nullopt;
+    i += 2;
+  }
+  return decoded;
+}
+
+std::string Refusal(const HttpRequest& request, const std::string& access_key,
+                    const std::string& secret_key, const std::string& region, int64_t wall_ms) {
+  const std::string authorization = Header(request, "authorization");
+  const std::string amz_date = Header(request, "x-amz-date");
+  if (!authorization.starts_with("AWS4-HMAC-SHA256 ") || amz_date.size() != 16)
+    return "AccessDenied";
+  const std::string credential = Between(authorization, "Credential=");
+  const std::string scope =
+      credential.substr(std::min(credential.size(), credential.find('/') + 1));
+  if (credential.substr(0, credential.find('/')) != access_key) return "InvalidAccessKeyId";
+  if (scope != amz_date.substr(0, 8) + "/" + region + "/s3/aws4_request")
+    return "AuthorizationHeaderMalformed";
+  std::tm utc{};
+  if (strptime(amz_date.c_str(), "%Y%m%dT%H%M%SZ", &utc) == nullptr) return "AccessDenied";
+  if (std::abs(int64_t{timegm(&utc)} * 1000 - wall_ms) > kSkewMaxMs) return "RequestTimeTooSkewed";
+
+  const std::string signed_names = Between(authorization, "SignedHeaders=");
+  const std::vector<std::string> names = Split(signed_names, ';');
+  if (!std::is_sorted(names.begin(), names.end())) return "SignatureDoesNotMatch";
+  for (const auto& [name, value] : request.headers) {
+    if (MustBeSigned(name) && std::find(names.begin(), names.end(), name) == names.end())
+      return "AccessDenied";
+  }
+  std::string canonical = request.method + "\n" +
+                          request.target.substr(0, request.target.find('?')) + "\n" +
+                          CanonicalQuery(request.target) + "\n";
+  for (const std::string& name : names) canonical += name + ":" + Header(request, name) + "\n";
+  canonical += "\n" + signed_names + "\n" + Header(request, "x-amz-content-sha256");
+  const std::string to_sign = "AWS4-HMAC-SHA256\n" + amz_date + "\n" + scope + "\n" +
+                              hash::ToHex(hash::Sha256(AsBytes(canonical)));
+  const std::string first = "AWS4" + secret_key;
+  hash::Sha256Digest key = hash::HmacSha256(AsBytes(first), AsBytes(amz_date.substr(0, 8)));
+  for (const std::string_view step :
+       {std::string_view(region), std::string_view("s3"), std::string_view("aws4_request")}) {
+    key = hash::HmacSha256(key, AsBytes(step));
+  }
+  if (hash::ToHex(hash::HmacSha256(key, AsBytes(to_sign))) !=
+      Between(authorization, "Signature=")) {
+    return "SignatureDoesNotMatch";
+  }
+  return BodyRefusal(request);
+}
+
+}  // namespace varve::store::fake

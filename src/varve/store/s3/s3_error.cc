@@ -1,0 +1,113 @@
+#include "varve/store/s3/s3_error.h"
+
+#include <algorithm>
+#include <pugixml.hpp>
+#include <utility>
+
+namespace varve::store {
+namespace {
+
+constexpr size_t kErrorTextBytesMax = 300;
+
+// Foreign text on one line, without control characters that a terminal would obey.
+std::string OneLine(std::string text) {
+  text.resize(std::min(text.size(), kErrorTextBytesMax));
+  for (char& letter : text) {
+    if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f) letter = ' ';
+  }
+  return text;
+}
+
+std::pair<std::string, std::string> CodeAndMessage(const http::Reply& reply) {
+  pugi::xml_document document;
+  if (reply.body.empty() || !document.load_buffer(reply.body.data(), reply.body.size(),
+                                                  pugi::parse_minimal | pugi::parse_escapes)) {
+    return {};
+  }
+  const pugi::xml_node error = document.child("Error");
+  return {OneLine(error.child_value("Code")), OneLine(error.child_value("Message"))};
+}
+
+struct Row {
+  const char* s3_code;
+  ErrorCode code;
+  const char* advice;
+};
+constexpr Row kRows[] = {
+    {"NoSuchKey", ErrorCode::kNotFound, "no such object"},
+    {"NoSuchBucket", ErrorCode::kNotFound, "does not exist; create it or check its name"},
+    {"InvalidAccessKeyId", ErrorCode::kPermissionDenied,
+     "the access key is not known here; check AWS_ACCESS_KEY_ID and the endpoint"},
+    {"SignatureDoesNotMatch", ErrorCode::kPermissionDenied,
+     "the secret key does not fit; check AWS_SECRET_ACCESS_KEY and AWS_REGION"},
+    {"AccountProblem", ErrorCode::kPermissionDenied, "the account has a problem; ask its owner"},
+    {"InvalidToken", ErrorCode::kPermissionDenied,
+     "the session token is not valid; check AWS_SESSION_TOKEN"},
+    {"ExpiredToken", ErrorCode::kPermissionDenied,
+     "the session token expired; get new credentials"},
+    {"RequestTimeTooSkewed", ErrorCode::kPermissionDenied,
+     "this machine's clock is off by more than the store allows; set it"},
+    {"AccessDenied", ErrorCode::kPermissionDenied,
+     "the store denies access; check credentials and bucket policy"},
+    {"AuthorizationHeaderMalformed", ErrorCode::kInvalidArgument,
+     "the region is wrong; set AWS_REGION"},
+    {"PermanentRedirect", ErrorCode::kInvalidArgument,
+     "the bucket is in another region; set AWS_REGION"},
+    {"SlowDown", ErrorCode::kThrottled, "the store asks to slow down"},
+    {"ServiceUnavailable", ErrorCode::kThrottled, "the store asks to slow down"},
+    {"InternalError", ErrorCode::kUnavailable, "the store failed inside"},
+    {"RequestTimeout", ErrorCode::kUnavailable, "the store timed out"},
+    {"BadDigest", ErrorCode::kUnavailable, "bytes were damaged on the way"},
+    {"QuotaExceeded", ErrorCode::kResourceExhausted, "the quota is used up"},
+    {"EntityTooLarge", ErrorCode::kResourceExhausted, "the object is too large for this store"},
+    {"NotImplemented", ErrorCode::kUnsupported, "the store lacks a feature that a lake needs"},
+};
+
+ErrorCode CodeOfStatus(int status) {
+  if (status == 404) return ErrorCode::kNotFound;
+  if (status == 401 || status == 403) return ErrorCode::kPermissionDenied;
+  if (status == 409 || status == 412) return ErrorCode::kConflict;
+  if (status == 416) return ErrorCode::kCorrupt;
+  if (status == 429 || status == 503) return ErrorCode::kThrottled;
+  if (status == 408 || status >= 500)
+    return status == 501 ? ErrorCode::kUnsupported : ErrorCode::kUnavailable;
+  return ErrorCode::kInvalidArgument;
+}
+
+}  // namespace
+
+std::string S3Code(const http::Reply& reply) { return CodeAndMessage(reply).first; }
+
+Error S3ErrorOfCode(const std::string& s3_code, const std::string& s3_message, int status,
+                    const std::string& bucket) {
+  for (const Row& row : kRows) {
+    if (s3_code != row.s3_code) continue;
+    std::string message = std::string(row.advice) + " (" + s3_code + ")";
+    if (s3_code == "NoSuchBucket") message = "the bucket '" + bucket + "' " + message;
+    return Error(row.code, message);
+  }
+  if (s3_code.empty() && (status == 401 || status == 403)) {
+    return Error(ErrorCode::kPermissionDenied,
+                 "the store denies access; check credentials and bucket policy");
+  }
+  return Error(CodeOfStatus(status), s3_code.empty()
+                                         ? "the store answered " + std::to_string(status)
+                                         : OneLine(s3_code) + ": " + OneLine(s3_message));
+}
+
+Error S3Error(const http::Reply& reply, const std::string& method, const std::string& key,
+              const std::string& bucket) {
+  const auto [s3_code, s3_message] = CodeAndMessage(reply);
+  Error error = S3ErrorOfCode(s3_code, s3_message, reply.status, bucket);
+  const std::string region = OneLine(reply.Header("x-amz-bucket-region"));
+  const bool moved =
+      reply.status == 301 || reply.status == 307 || s3_code == "AuthorizationHeaderMalformed";
+  if (moved && !region.empty()) {
+    error = Error(ErrorCode::kInvalidArgument, "the bucket '" + bucket + "' is in region '" +
+                                                   region + "'; set AWS_REGION=" + region);
+  }
+  error.At(method, key).FromHttp(reply.status, OneLine(reply.Header("x-amz-request-id")));
+  return error;
+}
+
+}  // namespace varve::store
