@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = [
     "AccessError", "AlreadyExistsError", "CancelledError", "ConflictError", "CorruptError", "GoneError",
     "InternalError", "InvalidError", "NotFoundError", "ResourceError", "StorageError", "TimedOutError",
-    "UnknownOutcomeError", "UnsupportedError", "VarveError",
+    "UnknownOutcomeError", "UnstorableError", "UnsupportedError", "VarveError",
 ]
 
 
@@ -91,6 +91,10 @@ class UnsupportedError(VarveError):
     """This store, lake or type cannot do that."""
 
     kind = "unsupported"
+
+
+class UnstorableError(InvalidError, UnsupportedError):
+    """Something in a state has no form without pickle; the message gives its path. Nothing was sent."""
 
 
 class InternalError(VarveError):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from .errors import NotFoundError, UnsupportedError
-from .lake import Lake, PendingSave
+from .errors import InvalidError, NotFoundError, UnsupportedError
+from .lake import Lake
+from .pending import PendingSave
 
 __all__ = ["Checkpointer"]
+
+_FORM = 1
 
 
 class Checkpointer:
@@ -20,22 +24,27 @@ class Checkpointer:
 
     Example:
         ckpt = Checkpointer(lake, "llama", model=model, optimizer=optimizer, every=500)
-        start = ckpt.resume()
-        for step in range(start + 1, steps + 1):
+        for step in range(ckpt.resume() + 1, steps + 1):
             ...
             ckpt.step(step, {"loss": loss.item()})
         ckpt.close()
 
     Args:
-        lake: an open lake. name: artifact.
+        lake: an open lake, which the caller closes.
+        name: artifact.
         model, optimizer, scheduler: anything with state_dict() and load_state_dict().
         extra: a dict saved and restored beside them (data position, scaler state); plain values and tensors.
-        every: steps between saves, >= 1.
+            `resume` replaces its content.
+        every: steps between saves, at least 1.
         keep: reserved for retention; must be None in this release (UnsupportedError).
         memory_bytes: as in Lake.save_async.
 
     A save copies the state before it returns and uploads behind the training loop; a failed one raises at the
-    next save. `lost_ms` lists how long each save kept the loop.
+    next save or at close. Belongs to one thread.
+
+    Attributes:
+        lost_ms: per save, how many milliseconds it kept the loop.
+        last: the newest save, or None.
     """
 
     def __init__(
@@ -44,20 +53,39 @@ class Checkpointer:
     ) -> None:
         if keep is not None:
             raise UnsupportedError("keep: retention is not in this release; leave it out")
-        self._lake, self._name, self._every, self._memory_bytes = lake, name, max(1, every), memory_bytes
+        if every < 1:
+            raise InvalidError("every must be at least 1")
+        self._lake, self._name, self._every, self._memory_bytes = lake, name, every, memory_bytes
         self._parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
         self.extra = extra if extra is not None else {}
         self.lost_ms: list[float] = []
         self.last: PendingSave | None = None
 
     def resume(self, address: str | None = None) -> int:
-        """Restores the newest version (or `address`), random states included; returns its step, 0 when none. Blocks."""
-        try:
-            state = self._lake.load(address or self._name)
-        except NotFoundError:
-            if address is not None:
-                raise
-            return 0
+        """Restores the newest version, or `address`, random states included. Blocks.
+
+        Returns:
+            The step it was saved at; 0 when the artifact does not exist or has no version left.
+
+        Raises:
+            InvalidError: the version was not saved by a Checkpointer, or lacks a part asked for.
+            CorruptError, StorageError: it is there and cannot be read; training does not start over silently.
+        """
+        if address is None:
+            try:
+                versions = self._lake.history(self._name)
+            except NotFoundError:
+                return 0
+            live = [version for version in versions if version.forgotten is None]
+            if not live:
+                return 0
+            address = f"{self._name}@v{live[0].version}"
+        state = self._lake.load(address)
+        if not isinstance(state, dict) or state.get("checkpointer") != _FORM:
+            raise InvalidError(f"'{address}' was not saved by a Checkpointer of this form; read it with Lake.load")
+        for part, holder in self._parts.items():
+            if holder is not None and state[part] is None:
+                raise InvalidError(f"'{address}' has no {part}; leave the {part} out to resume without it")
         for part, holder in self._parts.items():
             if holder is not None:
                 holder.load_state_dict(state[part])
@@ -67,24 +95,23 @@ class Checkpointer:
         random.setstate(rng["python"])
         np.random.set_state(rng["numpy"])
         torch.set_rng_state(rng["torch"])
-        if torch.cuda.is_available() and rng["cuda"]:
-            torch.cuda.set_rng_state_all(rng["cuda"])
+        if torch.cuda.is_available():
+            for device, cuda in enumerate(rng["cuda"][: torch.cuda.device_count()]):
+                torch.cuda.set_rng_state(cuda, device)
         return int(state["step"])
 
-    def step(self, step: int, metrics: dict[str, float] | None = None) -> PendingSave | None:
+    def step(self, step: int, metrics: Mapping[str, float] | None = None) -> PendingSave | None:
         """Call once per training step, after the optimizer's; saves when `step` is a multiple of `every`."""
         return self.save(step, metrics) if step % self._every == 0 else None
 
-    def save(self, step: int, metrics: dict[str, float] | None = None) -> PendingSave:
+    def save(self, step: int, metrics: Mapping[str, float] | None = None) -> PendingSave:
         """Saves now; returns once the state is copied. Raises a failure of an earlier save."""
         begun = time.perf_counter()
-        state = {part: None if holder is None else holder.state_dict() for part, holder in self._parts.items()}
-        if isinstance(state["model"], dict):
-            state["model"] = dict(state["model"])
-        state |= {"step": step, "extra": dict(self.extra), "rng": self._rng()}
-        self.last = self._lake.save_async(
-            self._name, state, step=step, metrics=metrics, memory_bytes=self._memory_bytes
-        )
+        state: dict[str, Any] = {"checkpointer": _FORM, "step": int(step)}
+        for part, holder in self._parts.items():
+            state[part] = None if holder is None else holder.state_dict()
+        state |= {"extra": dict(self.extra), "rng": _random_states()}
+        self.last = self._lake.save_async(self._name, state, step=step, metrics=metrics, memory_bytes=self._memory_bytes)
         self.lost_ms.append((time.perf_counter() - begun) * 1000)
         return self.last
 
@@ -98,11 +125,12 @@ class Checkpointer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @staticmethod
-    def _rng() -> dict[str, Any]:
-        return {
-            "python": random.getstate(),
-            "numpy": np.random.get_state(legacy=True),
-            "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        }
+
+def _random_states() -> dict[str, Any]:
+    cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
+    return {
+        "python": random.getstate(),
+        "numpy": np.random.get_state(legacy=True),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if cuda else [],
+    }

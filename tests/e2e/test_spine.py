@@ -107,7 +107,7 @@ def test_a_version_copied_to_the_other_store_loads_byte_for_byte(tmp_path, s3_la
 def test_bad_places_say_what_to_do(s3_server, monkeypatch):
     with pytest.raises(varve.VarveError, match="prefix"):
         varve.open("s3://varve-test")
-    with pytest.raises(varve.VarveError, match="bucket does not exist"):
+    with pytest.raises(varve.VarveError, match="'no-such-bucket' does not exist"):
         varve.open("s3://no-such-bucket/x")
     with pytest.raises(varve.VarveError, match="varve init"):
         varve.open("s3://varve-test/nothing-here")

@@ -1,0 +1,191 @@
+// lake::Lake for Python.
+#include "glue.h"
+#include "varve/cli/open_store.h"
+
+namespace varve::python {
+namespace {
+
+nb::dict InfoDict(const lake::VersionInfo& info) {
+  nb::dict dict = EntryDict(info.entry);
+  dict["aliases"] = nb::cast(info.aliases);
+  dict["tags"] = nb::cast(info.tags);
+  dict["forgotten"] = info.forgotten.has_value() ? nb::object(nb::cast(info.forgotten->reason))
+                                                 : nb::object(nb::none());
+  return dict;
+}
+
+nb::list ItemsList(const std::vector<lake::DiffReport::Item>& items) {
+  nb::list list;
+  for (const auto& item : items)
+    list.append(nb::make_tuple(item.path, item.raw_bytes, item.shared_bytes));
+  return list;
+}
+
+PyLake OpenLake(const std::string& location, uint32_t cpu_threads, uint64_t memory_bytes,
+                bool compress) {
+  lake::LakeOptions options;
+  options.cpu_threads = cpu_threads;
+  options.memory_bytes = memory_bytes;
+  options.compress = compress;
+  return {Handle(Get<std::unique_ptr<lake::Lake>>(
+      [&](const OpContext& ctx) -> Result<std::unique_ptr<lake::Lake>> {
+        VARVE_TRY(auto store, cli::OpenStore(location));
+        return lake::Lake::Open(ctx, std::move(store), options);
+      }))};
+}
+
+nb::list Artifacts(PyLake& self) {
+  lake::Lake& lake = self.lake.Use();
+  nb::list rows;
+  for (const auto& info : Get<std::vector<lake::ArtifactInfo>>(
+           [&](const OpContext& ctx) { return lake.ListArtifacts(ctx); })) {
+    nb::dict dict;
+    dict["name"] = info.name;
+    dict["type"] = info.artifact_type;
+    dict["versions"] = info.versions;
+    dict["last_version"] = info.last_version;
+    dict["time_ms"] = info.time_ms;
+    dict["logical_bytes"] = info.logical_bytes;
+    dict["aliases"] = nb::cast(info.aliases);
+    dict["tags"] = nb::cast(info.tags);
+    rows.append(dict);
+  }
+  return rows;
+}
+
+nb::dict Diff(PyLake& self, const std::string& left, const std::string& right) {
+  lake::Lake& lake = self.lake.Use();
+  const auto report =
+      Get<lake::DiffReport>([&](const OpContext& ctx) { return lake.Diff(ctx, left, right); });
+  nb::dict dict;
+  dict["added"] = ItemsList(report.added);
+  dict["removed"] = ItemsList(report.removed);
+  dict["changed"] = ItemsList(report.changed);
+  dict["equal"] = ItemsList(report.equal);
+  dict["bytes_shared"] = report.bytes_shared;
+  dict["bytes_only_left"] = report.bytes_only_left;
+  dict["bytes_only_right"] = report.bytes_only_right;
+  return dict;
+}
+
+nb::dict Verify(PyLake& self, const std::string& address) {
+  lake::Lake& lake = self.lake.Use();
+  const auto report =
+      Get<lake::VerifyReport>([&](const OpContext& ctx) { return lake.Verify(ctx, address); });
+  nb::dict dict;
+  dict["items"] = report.items;
+  dict["chunks"] = report.chunks;
+  dict["raw_bytes"] = report.raw_bytes;
+  dict["read_bytes"] = report.read_bytes;
+  nb::list damage;
+  for (const auto& row : report.damage) {
+    damage.append(nb::make_tuple(row.item, row.chunk, row.pack_key, row.what));
+  }
+  dict["damage"] = damage;
+  return dict;
+}
+
+}  // namespace
+
+void BindLake(nb::module_& m) {
+  m.def("init", [](const std::string& location) {
+    Do([&](const OpContext& ctx) -> Status {
+      VARVE_TRY(const auto store, cli::OpenStore(location));
+      return lake::Lake::Init(ctx, *store);
+    });
+  });
+  m.def("open", &OpenLake);
+
+  nb::class_<PyLake>(m, "Lake")
+      .def("lake_id", [](PyLake& self) { return self.lake.Use().lake_id(); })
+      .def("describe", [](PyLake& self) { return self.lake.Use().Describe(); })
+      .def(
+          "begin_save",
+          [](PyLake& self, const std::string& name, const nb::dict& options) {
+            lake::Lake& lake = self.lake.Use();
+            const lake::SaveOptions made = OptionsFrom(options);
+            const CancelToken cancel;
+            auto session = Get<std::unique_ptr<lake::SaveSession>>(
+                [&](const OpContext& ctx) { return lake.BeginSave(ctx, name, made); }, cancel);
+            return PySave{cancel, Handle(std::move(session))};
+          },
+          nb::keep_alive<0, 1>())
+      .def(
+          "open_at",
+          [](PyLake& self, const std::string& address) {
+            lake::Lake& lake = self.lake.Use();
+            return PyVersion{Handle(Get<std::unique_ptr<lake::OpenVersion>>(
+                [&](const OpContext& ctx) { return lake.OpenAt(ctx, address); }))};
+          },
+          nb::keep_alive<0, 1>())
+      .def("put",
+           [](PyLake& self, const std::string& name, const std::string& path,
+              const nb::dict& options) {
+             lake::Lake& lake = self.lake.Use();
+             const lake::SaveOptions made = OptionsFrom(options);
+             return ReportDict(Get<lake::SaveReport>(
+                 [&](const OpContext& ctx) { return lake.PutPath(ctx, name, path, made); }));
+           })
+      .def("get",
+           [](PyLake& self, const std::string& address, const std::string& destination) {
+             lake::Lake& lake = self.lake.Use();
+             Do([&](const OpContext& ctx) { return lake.GetPath(ctx, address, destination); });
+           })
+      .def("artifacts", &Artifacts)
+      .def("history",
+           [](PyLake& self, const std::string& name, size_t limit) {
+             lake::Lake& lake = self.lake.Use();
+             nb::list rows;
+             for (const auto& info : Get<std::vector<lake::VersionInfo>>(
+                      [&](const OpContext& ctx) { return lake.History(ctx, name, limit); })) {
+               rows.append(InfoDict(info));
+             }
+             return rows;
+           })
+      .def("describe_version",
+           [](PyLake& self, const std::string& address) {
+             lake::Lake& lake = self.lake.Use();
+             return InfoDict(Get<lake::VersionInfo>(
+                 [&](const OpContext& ctx) { return lake.Describe(ctx, address); }));
+           })
+      .def("set_alias",
+           [](PyLake& self, const std::string& name, const std::string& alias,
+              const std::string& target) {
+             lake::Lake& lake = self.lake.Use();
+             Do([&](const OpContext& ctx) { return lake.SetAlias(ctx, name, alias, target); });
+           })
+      .def("remove_alias",
+           [](PyLake& self, const std::string& name, const std::string& alias) {
+             lake::Lake& lake = self.lake.Use();
+             Do([&](const OpContext& ctx) { return lake.RemoveAlias(ctx, name, alias); });
+           })
+      .def("set_tag",
+           [](PyLake& self, const std::string& name, const std::string& tag,
+              const std::string& target) {
+             lake::Lake& lake = self.lake.Use();
+             Do([&](const OpContext& ctx) { return lake.SetTag(ctx, name, tag, target); });
+           })
+      .def("forget",
+           [](PyLake& self, const std::string& address, const std::string& reason) {
+             lake::Lake& lake = self.lake.Use();
+             Do([&](const OpContext& ctx) { return lake.Forget(ctx, address, reason); });
+           })
+      .def("diff", &Diff)
+      .def("verify", &Verify)
+      .def("copy_from",
+           [](PyLake& self, PyLake& source, const std::string& address) {
+             lake::Lake& lake = self.lake.Use();
+             lake::Lake& from = source.lake.Use();
+             const auto report = Get<lake::Lake::CopyReport>(
+                 [&](const OpContext& ctx) { return lake.CopyFrom(ctx, from, address); });
+             return nb::make_tuple(report.versions_copied, report.versions_skipped,
+                                   report.bytes_sent);
+           })
+      .def("close", [](PyLake& self) {
+        lake::Lake& lake = self.lake.Use();
+        const nb::gil_scoped_release released;
+        lake.Close();
+      });
+}
+
+}  // namespace varve::python
