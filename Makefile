@@ -1,51 +1,71 @@
 # One command each; thin over CMake presets and tools/. See CONTRIBUTING.md.
-.PHONY: all demo test lint fmt asan tsan bench docs clean setup-build setup-test core
+.PHONY: all demo test lint fmt asan tsan fuzz soak bench docs clean setup-build setup-test core
+.NOTPARALLEL:
 .DEFAULT_GOAL := all
 PYTHON := .venv/bin/python
-
-setup-build:
-	@tools/setup.sh build
-setup-test:
-	@tools/setup.sh test
-
-# The tests are part of the release build once their libraries are there.
-core:
-	@cmake --preset release -DPython_EXECUTABLE=$(CURDIR)/$(PYTHON) -DVARVE_TESTS=$(TESTS) >build-configure.log 2>&1 || (cat build-configure.log; exit 1); rm -f build-configure.log
-	@cmake --build --preset release -- --quiet
-	@echo "$(CURDIR)/python" > $$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')/varve.pth
-	@ln -sf ../../build/release/bin/varve .venv/bin/varve
+SOURCES = $$(find include src python fuzz tests bench -name '*.h' -o -name '*.cc' 2>/dev/null)
+# Warnings are errors with the compiler that is tested; elsewhere a new warning stops nobody.
+WERROR = $$(c++ -dumpversion | grep -qx 12 && echo ON || echo OFF)
+# The tests are configured once their libraries are there, so that `make` and `make test` share a build.
+TESTS = $$(dpkg-query -W libgtest-dev >/dev/null 2>&1 && echo ON || echo OFF)
 
 all: setup-build
-	@$(MAKE) --no-print-directory core TESTS=$$(dpkg-query -W libgtest-dev >/dev/null 2>&1 && echo ON || echo OFF)
+	@$(MAKE) --no-print-directory core GOALS="varve_command varve_core"
 
 demo: all
 	@$(PYTHON) tools/demo.py
 
 test: setup-test
-	@$(MAKE) --no-print-directory core TESTS=ON
-	@$(MAKE) --no-print-directory lint
-	@ctest --test-dir build/release --output-on-failure
+	@$(MAKE) --no-print-directory core
+	@ctest --test-dir build/release --output-on-failure -j2
 	@$(PYTHON) -m pytest tests -q
+	@$(MAKE) --no-print-directory lint
+
+# GOALS: targets of the build; empty means all.
+core:
+	@mkdir -p build
+	@cmake --preset release -DPython_EXECUTABLE=$(CURDIR)/$(PYTHON) -DVARVE_TESTS=$(TESTS) -DVARVE_WERROR=$(WERROR) \
+	  >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@ninja -C build/release --quiet $(GOALS)
+	@echo "$(CURDIR)/python" > $$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/varve.pth
+	@ln -sfn ../../build/release/bin/varve .venv/bin/varve
 
 lint: setup-test
 	@$(PYTHON) tools/check_layers.py
 	@$(PYTHON) tools/tidy.py
 	@$(PYTHON) tools/gen_errors.py --check
-	@git ls-files "*.cc" "*.h" | xargs .venv/bin/clang-format --dry-run -Werror
-	@$(PYTHON) -m ruff check -q python tools tests bench
+	@.venv/bin/clang-format --dry-run -Werror $(SOURCES)
+	@$(PYTHON) -m ruff check -q .
 	@$(PYTHON) -m mypy --no-error-summary python/varve
 
 fmt: setup-test
-	@git ls-files "*.cc" "*.h" | xargs .venv/bin/clang-format -i
-	@$(PYTHON) -m ruff check -q --fix python tools tests bench
+	@.venv/bin/clang-format -i $(SOURCES)
+	@$(PYTHON) -m ruff check -q --fix .
 
+# `setarch -R`, where it may: the sanitizers need an address space that is not too random.
 asan tsan: setup-test
-	@cmake --preset $@ >/dev/null
-	@cmake --build --preset $@ -- --quiet
-	@ctest --test-dir build/$@ --output-on-failure
+	@mkdir -p build
+	@cmake --preset $@ -DVARVE_WERROR=$(WERROR) >build/configure-$@.log 2>&1 || { cat build/configure-$@.log; exit 1; }
+	@ninja -C build/$@ --quiet
+	@fixed=$$(setarch -R true 2>/dev/null && echo setarch -R || true); \
+	  UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 $$fixed ctest --test-dir build/$@ -L unit --output-on-failure
+
+# One fuzz target for a while: make fuzz T=commit SECONDS=60
+T ?= commit
+SECONDS ?= 60
+fuzz: setup-test
+	@cmake --preset fuzz >/dev/null && ninja -C build/fuzz --quiet $(T)_fuzz
+	@mkdir -p build/fuzz/found/$(T)
+	@build/fuzz/bin/$(T)_fuzz -max_total_time=$(SECONDS) build/fuzz/found/$(T) fuzz/corpus/$(T)
+
+# The unit tests again and again, each round from a seed of its own: make soak ROUNDS=20
+ROUNDS ?= 20
+soak: setup-test
+	@$(MAKE) --no-print-directory core
+	@ctest --test-dir build/release -L unit --output-on-failure --repeat until-fail:$(ROUNDS)
 
 bench: setup-test
-	@$(MAKE) --no-print-directory core TESTS=ON
+	@$(MAKE) --no-print-directory core
 	@$(PYTHON) bench/checkpoint.py
 
 docs: setup-test

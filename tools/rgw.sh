@@ -3,28 +3,48 @@
 #   tools/rgw.sh start DIR PORT   starts it, makes bucket varve-test, writes DIR/env to source
 #   tools/rgw.sh stop DIR         stops it and removes DIR
 set -euo pipefail
-action=${1:?start or stop}
-mkdir -p "${2:?a folder}"
-dir=$(cd "$2" && pwd)
+usage="usage: $0 start DIR PORT | stop DIR"
+action=${1:?$usage}
+dir=$(realpath -m "${2:?$usage}")
 
+# Ends the servers by the ids they wrote, and removes only a folder that this script made.
 stop() {
-  for pid in "$dir"/*.pid; do
-    [ -f "$pid" ] && kill "$(cat "$pid")" 2>/dev/null || true
+  [ -f "$dir/ceph.conf" ] || return 0
+  local file pid
+  for file in "$dir"/client.rgw.a.pid "$dir"/osd.0.pid "$dir"/mon.a.pid; do
+    [ -s "$file" ] || continue
+    pid=$(cat "$file")
+    for try in $(seq 60); do
+      # A reused id is another program's.
+      grep -qzF "$dir/ceph.conf" "/proc/$pid/cmdline" 2>/dev/null || break
+      if [ "$try" -lt 40 ]; then kill "$pid" 2>/dev/null || true; else kill -9 "$pid" 2>/dev/null || true; fi
+      sleep 0.1
+    done
   done
-  for _ in $(seq 50); do
-    pgrep -f "$dir/ceph.conf" >/dev/null || break
-    sleep 0.1
-  done
-  pkill -9 -f "$dir/ceph.conf" 2>/dev/null || true
   rm -rf "$dir"
 }
-if [ "$action" = stop ]; then stop; exit 0; fi
+case $action in
+  stop) stop; exit 0 ;;
+  start) ;;
+  *) echo "$usage" >&2; exit 2 ;;
+esac
 
+for tool in ceph-mon ceph-osd radosgw radosgw-admin monmaptool ceph curl; do
+  command -v "$tool" >/dev/null || { echo "$tool is not installed; see tools/setup.sh" >&2; exit 3; }
+done
+if [ -d "$dir" ] && [ -n "$(ls -A "$dir")" ]; then
+  echo "$dir is not empty; stop the server there or choose another folder" >&2
+  exit 2
+fi
 port=${3:?a port}
 mon_port=$((port + 1000))
 export CEPH_CONF=$dir/ceph.conf
 fsid=$(cat /proc/sys/kernel/random/uuid)
 mkdir -p "$dir"/{mon,osd,rgw,run}
+: > "$CEPH_CONF"
+# A start that fails leaves nothing running; it shows why.
+trap 'tail -n 5 "$dir"/*.log >&2 || true; stop' ERR
+trap 'stop; exit 130' INT TERM
 cat > "$CEPH_CONF" <<CONF
 [global]
 fsid = $fsid
@@ -87,5 +107,5 @@ for _ in $(seq 300); do
   fi
   sleep 0.2
 done
-echo "the S3 server did not come up; see $dir/*.log" >&2
-exit 1
+echo "the S3 server did not come up" >&2
+false
