@@ -17,8 +17,8 @@
 
 #include "varve/base/random.h"
 #include "varve/store/conformance/conformance.h"
-#include "varve/store/s3/fake/fake_s3.h"
 #include "varve/store/s3/sigv4.h"
+#include "varve/testing/fake_s3/fake_s3.h"
 
 namespace varve::store {
 namespace {

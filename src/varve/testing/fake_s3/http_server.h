@@ -16,7 +16,7 @@
 #include "varve/base/bytes.h"
 #include "varve/exec/parallel.h"
 
-namespace varve::store::fake {
+namespace varve::fake {
 
 struct HttpRequest {
   std::string method, target;
@@ -57,4 +57,4 @@ class HttpServer {
   ThreadPool pool_;            // Last: its threads use the rest.
 };
 
-}  // namespace varve::store::fake
+}  // namespace varve::fake

@@ -1,4 +1,4 @@
-#include "varve/store/s3/fake/check_request.h"
+#include "varve/testing/fake_s3/check_request.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 #include "varve/hash/hash.h"
 #include "varve/store/s3/md5.h"
 
-namespace varve::store::fake {
+namespace varve::fake {
 namespace {
 
 constexpr int64_t kSkewMaxMs = 15 * 60 * 1000;
@@ -55,7 +55,7 @@ std::string BodyRefusal(const HttpRequest& request) {
     return "XAmzContentSHA256Mismatch";
   }
   const std::string md5 = Header(request, "content-md5");
-  if (!md5.empty() && md5 != hash::ToBase64(Md5(request.body))) return "BadDigest";
+  if (!md5.empty() && md5 != hash::ToBase64(store::Md5(request.body))) return "BadDigest";
   const std::string crc = Header(request, "x-amz-checksum-crc64nvme");
   if (crc.empty()) return "";
   std::array<std::byte, 8> bytes;
@@ -131,4 +131,4 @@ std::string Refusal(const HttpRequest& request, const std::string& access_key,
   return BodyRefusal(request);
 }
 
-}  // namespace varve::store::fake
+}  // namespace varve::fake

@@ -12,9 +12,9 @@
 #include <mutex>
 #include <string>
 
-#include "varve/store/s3/fake/http_server.h"
+#include "varve/testing/fake_s3/http_server.h"
 
-namespace varve::store::fake {
+namespace varve::fake {
 
 enum class Fault {
   kWithholdAnswer,   // Serves the request, then closes without an answer.
@@ -66,4 +66,4 @@ class FakeS3 {
   std::unique_ptr<HttpServer> server_;     // Last: its threads use the rest.
 };
 
-}  // namespace varve::store::fake
+}  // namespace varve::fake

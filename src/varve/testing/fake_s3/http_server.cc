@@ -1,4 +1,4 @@
-#include "varve/store/s3/fake/http_server.h"
+#include "varve/testing/fake_s3/http_server.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -9,7 +9,7 @@
 #include <charconv>
 #include <cstring>
 
-namespace varve::store::fake {
+namespace varve::fake {
 namespace {
 
 constexpr size_t kHeadBytesMax = 64 * kKiB;
@@ -170,4 +170,4 @@ void HttpServer::Serve(int connection) {
   close(connection);
 }
 
-}  // namespace varve::store::fake
+}  // namespace varve::fake

@@ -1,4 +1,4 @@
-#include "varve/store/s3/fake/fake_s3.h"
+#include "varve/testing/fake_s3/fake_s3.h"
 
 #include <algorithm>
 #include <charconv>
@@ -6,10 +6,10 @@
 #include <pugixml.hpp>
 
 #include "varve/base/clock.h"
-#include "varve/store/s3/fake/check_request.h"
 #include "varve/store/s3/sigv4.h"
+#include "varve/testing/fake_s3/check_request.h"
 
-namespace varve::store::fake {
+namespace varve::fake {
 namespace {
 
 std::tm Utc(int64_t wall_ms) {
@@ -252,7 +252,7 @@ HttpReply FakeS3::List(const std::map<std::string, std::string>& query) {
     }
     ++count;
     last = at->first;
-    contents += "<Contents><Key>" + (encode ? UriEncode(last, true) : last) +
+    contents += "<Contents><Key>" + (encode ? store::UriEncode(last, true) : last) +
                 "</Key><LastModified>" + IsoTime(at->second.modified_ms) +
                 "</LastModified><ETag>&quot;" +
                 at->second.etag.substr(1, at->second.etag.size() - 2) + "&quot;</ETag><Size>" +
@@ -281,4 +281,4 @@ HttpReply FakeS3::DeleteMany(const HttpRequest& request) {
   return WithText(200, xml + "</DeleteResult>");
 }
 
-}  // namespace varve::store::fake
+}  // namespace varve::fake

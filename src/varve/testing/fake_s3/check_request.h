@@ -6,9 +6,9 @@
 #include <string>
 #include <string_view>
 
-#include "varve/store/s3/fake/http_server.h"
+#include "varve/testing/fake_s3/http_server.h"
 
-namespace varve::store::fake {
+namespace varve::fake {
 
 std::string Header(const HttpRequest& request, const std::string& name);
 std::optional<std::string> PercentDecode(std::string_view text);
@@ -17,4 +17,4 @@ std::optional<std::string> PercentDecode(std::string_view text);
 std::string Refusal(const HttpRequest& request, const std::string& access_key,
                     const std::string& secret_key, const std::string& region, int64_t wall_ms);
 
-}  // namespace varve::store::fake
+}  // namespace varve::fake

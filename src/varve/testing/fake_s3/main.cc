@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "varve/store/s3/fake/fake_s3.h"
+#include "varve/testing/fake_s3/fake_s3.h"
 
 int main(int argc, char** argv) {
   sigset_t ends;
@@ -15,11 +15,11 @@ int main(int argc, char** argv) {
   sigaddset(&ends, SIGTERM);
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);  // Before any thread starts, so that all inherit it.
-  varve::store::fake::FakeS3::Options options;
+  varve::fake::FakeS3::Options options;
   if (argc > 1) options.port = static_cast<uint16_t>(std::atoi(argv[1]));
   if (const char* key = std::getenv("AWS_ACCESS_KEY_ID")) options.access_key = key;
   if (const char* secret = std::getenv("AWS_SECRET_ACCESS_KEY")) options.secret_key = secret;
-  const auto fake = varve::store::fake::FakeS3::Start(std::move(options));
+  const auto fake = varve::fake::FakeS3::Start(std::move(options));
   if (!fake.ok()) return varve::ExitCode(fake.error().code());
   const std::string line = std::to_string((*fake)->port()) + "\n";
   if (write(STDOUT_FILENO, line.data(), line.size()) < 0) return 1;
