@@ -1,9 +1,9 @@
-// What the command prints: tables for people, one JSON object for programs. No logic.
+// What verbs share when they print: tables for people, one JSON object for programs. No logic.
 // Threads: the progress callback may come from any thread; everything else from main.
 #pragma once
 
 #include <functional>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "varve/lake/lake.h"
@@ -18,13 +18,12 @@ std::string Printable(
     const std::string& text);  // Control characters escaped: they may come from a name.
 void PrintJson(const Json& json);
 
-Status PrintArtifacts(const std::vector<lake::ArtifactInfo>& artifacts, bool json);
-Status PrintHistory(const std::string& name, const std::vector<lake::VersionInfo>& history,
-                    bool json);
-Status PrintVersion(const lake::VersionInfo& info, const lake::OpenVersion& version, bool json);
-Status PrintDiff(const lake::DiffReport& report, bool json);
-Status PrintSave(const std::string& name, const lake::SaveReport& report, bool json);
-void PrintVerify(const std::string& address, const lake::VerifyReport& report, bool json);
+// A row of the history, and its aliases and tags in one line.
+Json EntryJson(const lake::VersionInfo& info);
+std::string Labels(const lake::VersionInfo& info);
+
+// "v17" of `name`, or the address that `target` is.
+std::string AddressOf(const std::string& name, const std::string& target);
 
 // A line on standard error that is drawn again as bytes move; nothing when that is no terminal.
 std::function<void(lake::Progress)> ProgressBar(const std::string& verb);

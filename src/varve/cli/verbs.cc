@@ -1,0 +1,21 @@
+#include "varve/cli/verbs.h"
+
+namespace varve::cli {
+
+void AddVerbs(Cli& cli) {
+  AddInit(cli);
+  AddLs(cli);
+  AddLog(cli);
+  AddShow(cli);
+  AddDiff(cli);
+  AddPut(cli);
+  AddGet(cli);
+  AddAlias(cli);
+  AddUnalias(cli);
+  AddTag(cli);
+  AddForget(cli);
+  AddVerify(cli);
+  AddCopy(cli);
+}
+
+}  // namespace varve::cli
