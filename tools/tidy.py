@@ -42,6 +42,11 @@ CPP = [
         ("src/varve/exec/", "src/varve/testing/", "python/src/"),
         "use ThreadPool or ParallelFor of exec/",
     ),
+    Rule(
+        r"\bstd::condition_variable\w*",
+        ("src/varve/exec/", "src/varve/testing/", "python/src/"),
+        "use Mutex and CondVar of exec/sync.h, which the simulator can run",
+    ),
     Rule(r"\bco_(await|yield|return)\b", (), "write blocking code on bounded threads"),
     Rule(r"\bthrow\b", ("python/src/",), "return an Error"),
     Rule(r"\b(sprintf|strcpy|strcat|strtok|gets)\s*\(", (), "use snprintf, std::string or std::string_view"),
@@ -53,7 +58,12 @@ CPP = [
     Rule(r"\busing namespace std;", (), "name what you use"),
 ]
 # In tests real time and threads are what is tested; everything else holds there too.
-CPP_TEST_MAY = {"take time from Clock", "use ThreadPool or ParallelFor of exec/", "OpContext::SleepMs, or Clock"}
+CPP_TEST_MAY = {
+    "take time from Clock",
+    "use ThreadPool or ParallelFor of exec/",
+    "use Mutex and CondVar of exec/sync.h, which the simulator can run",
+    "OpContext::SleepMs, or Clock",
+}
 PACKAGE = [  # python/varve
     Rule(r"^\s*(import|from)\s+(pickle|cPickle|dill|cloudpickle|marshal|shelve)\b", (), "the typed tree: no pickle"),
     Rule(r"\btorch\.(load|save)\s*\(", (), "lake.load and lake.save: no pickle"),

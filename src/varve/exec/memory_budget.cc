@@ -1,21 +1,20 @@
 #include "varve/exec/memory_budget.h"
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <utility>
+
+#include "varve/exec/sync.h"
 
 namespace varve {
 namespace {
-constexpr std::chrono::milliseconds kCancelPoll{50};
+constexpr int64_t kCancelPollNs = 50'000'000;
 }
 
 struct MemoryBudget::Impl {
   uint64_t limit_bytes = 0;
-  std::mutex mutex;
-  std::condition_variable freed;
+  Mutex mutex;
+  CondVar freed;
   uint64_t held_bytes = 0, peak_bytes = 0;
   uint64_t next_turn = 0;
   std::deque<uint64_t> turns;  // Those who wait, in the order in which they are served.
@@ -44,7 +43,7 @@ void MemoryBudget::Ticket::Release() {
   Impl& impl = *std::exchange(budget_, nullptr)->impl_;
   const std::lock_guard lock(impl.mutex);
   impl.held_bytes -= std::exchange(bytes_, 0);
-  impl.freed.notify_all();
+  impl.freed.NotifyAll();
 }
 
 Result<MemoryBudget::Ticket> MemoryBudget::Acquire(const OpContext& ctx, uint64_t bytes) {
@@ -59,7 +58,7 @@ Result<MemoryBudget::Ticket> MemoryBudget::Acquire(const OpContext& ctx, uint64_
   impl.turns.push_back(turn);
   const auto leave = [&] {
     impl.turns.erase(std::ranges::find(impl.turns, turn));
-    impl.freed.notify_all();
+    impl.freed.NotifyAll();
   };
   while (impl.turns.front() != turn || impl.limit_bytes - impl.held_bytes < bytes) {
     // One who gives up leaves the queue at once, wherever it stood in it.
@@ -67,7 +66,7 @@ Result<MemoryBudget::Ticket> MemoryBudget::Acquire(const OpContext& ctx, uint64_
       leave();
       return std::move(status).error();
     }
-    impl.freed.wait_for(lock, kCancelPoll);
+    impl.freed.WaitFor(lock, kCancelPollNs);
   }
   leave();
   impl.held_bytes += bytes;

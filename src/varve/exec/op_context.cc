@@ -1,9 +1,9 @@
 #include "varve/exec/op_context.h"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
-#include <thread>
+
+#include "varve/exec/sync.h"
 
 namespace varve {
 namespace {
@@ -11,12 +11,12 @@ constexpr int64_t kLongestMs = int64_t{1} << 40;  // Decades; keeps sums of time
 }
 
 struct CancelToken::State {
-  std::mutex mutex;
-  std::condition_variable changed;
+  Mutex mutex;
+  CondVar changed;
   bool cancelled = false;
   uint64_t next_id = 1;
   uint64_t running_id = 0;  // Callback that runs now; 0: none.
-  std::thread::id running_thread;
+  uint64_t running_thread = 0;
   std::map<uint64_t, std::function<void()>> callbacks;
 };
 
@@ -26,8 +26,8 @@ void CancelToken::Cancel() {
   std::unique_lock lock(state_->mutex);
   // The first caller alone runs the callbacks: no new ones join once the switch is thrown.
   if (std::exchange(state_->cancelled, true)) return;
-  state_->changed.notify_all();
-  state_->running_thread = std::this_thread::get_id();
+  state_->changed.NotifyAll();
+  state_->running_thread = Thread::CurrentId();
   while (!state_->callbacks.empty()) {
     auto node = state_->callbacks.extract(state_->callbacks.begin());
     state_->running_id = node.key();
@@ -36,7 +36,7 @@ void CancelToken::Cancel() {
     node.mapped() = nullptr;  // What it captured dies outside the lock.
     lock.lock();
     state_->running_id = 0;
-    state_->changed.notify_all();
+    state_->changed.NotifyAll();
   }
 }
 
@@ -47,8 +47,12 @@ bool CancelToken::cancelled() const {
 
 bool CancelToken::WaitFor(int64_t timeout_ns) const {
   std::unique_lock lock(state_->mutex);
-  return state_->changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns),
-                                  [&] { return state_->cancelled; });
+  const int64_t ends_ns = SystemClock().SteadyNs() + timeout_ns;
+  for (int64_t left_ns = timeout_ns; !state_->cancelled && left_ns > 0;
+       left_ns = ends_ns - SystemClock().SteadyNs()) {
+    state_->changed.WaitFor(lock, left_ns);
+  }
+  return state_->cancelled;
 }
 
 std::unique_ptr<CancelToken::Registration> CancelToken::OnCancel(
@@ -71,8 +75,8 @@ CancelToken::Registration::~Registration() {
   if (id_ == 0) return;
   std::unique_lock lock(state_->mutex);
   state_->callbacks.erase(id_);
-  state_->changed.wait(lock, [&] {
-    return state_->running_id != id_ || state_->running_thread == std::this_thread::get_id();
+  state_->changed.Wait(lock, [&] {
+    return state_->running_id != id_ || state_->running_thread == Thread::CurrentId();
   });
 }
 

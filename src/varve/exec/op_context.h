@@ -4,11 +4,9 @@
 // Threads: copy freely; a CancelToken may be cancelled from any thread, also from a signal watcher.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "varve/base/clock.h"

@@ -1,47 +1,38 @@
 #include "varve/exec/parallel.h"
 
-#include <pthread.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
+
+#include "varve/exec/sync.h"
 
 namespace varve {
 
 struct ThreadPool::Impl {
   Options options;
   pid_t owner_pid = getpid();
-  std::mutex mutex;
-  std::condition_variable not_empty, not_full;
+  Mutex mutex;
+  CondVar not_empty, not_full;
   std::deque<std::function<void()>> queue;  // Guarded by mutex.
   bool stopping = false;                    // Guarded by mutex.
-  std::mutex join_mutex;
-  std::vector<std::thread> threads;  // Joined under join_mutex.
+  Mutex join_mutex;
+  std::vector<Thread> threads;  // Joined under join_mutex.
 
   void Work() {
-    pthread_setname_np(pthread_self(), options.name.substr(0, 15).c_str());
-    // Lowest priority is a wish; a kernel that refuses it changes nothing but speed.
-    if (options.background) {
-      setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), 19);
-    }
     for (;;) {
       std::function<void()> task;
       {
         std::unique_lock lock(mutex);
-        not_empty.wait(lock, [&] { return stopping || !queue.empty(); });
+        not_empty.Wait(lock, [&] { return stopping || !queue.empty(); });
         if (queue.empty()) return;
         task = std::move(queue.front());
         queue.pop_front();
       }
-      not_full.notify_one();
+      not_full.NotifyOne();
       task();
     }
   }
@@ -51,7 +42,8 @@ ThreadPool::ThreadPool(Options options) : impl_(std::make_unique<Impl>()) {
   impl_->options = std::move(options);
   impl_->options.threads = std::max(1U, impl_->options.threads);
   for (uint32_t i = 0; i < impl_->options.threads; ++i) {
-    impl_->threads.emplace_back([impl = impl_.get()] { impl->Work(); });
+    impl_->threads.emplace_back(Thread::Options{impl_->options.name, impl_->options.background},
+                                [impl = impl_.get()] { impl->Work(); });
   }
 }
 
@@ -69,12 +61,12 @@ Status ThreadPool::Submit(std::function<void()> task) {
   }
   {
     std::unique_lock lock(impl_->mutex);
-    impl_->not_full.wait(
+    impl_->not_full.Wait(
         lock, [&] { return impl_->stopping || impl_->queue.size() < impl_->options.queue_max; });
     if (impl_->stopping) return Error(ErrorCode::kCancelled, "the lake was closed");
     impl_->queue.push_back(std::move(task));
   }
-  impl_->not_empty.notify_one();
+  impl_->not_empty.NotifyOne();
   return OkStatus();
 }
 
@@ -84,12 +76,10 @@ void ThreadPool::Stop() {
     const std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
   }
-  impl_->not_empty.notify_all();
-  impl_->not_full.notify_all();
+  impl_->not_empty.NotifyAll();
+  impl_->not_full.NotifyAll();
   const std::lock_guard joining(impl_->join_mutex);
-  for (std::thread& thread : impl_->threads) {
-    if (thread.joinable()) thread.join();
-  }
+  for (Thread& thread : impl_->threads) thread.Join();
 }
 
 namespace {
@@ -104,8 +94,8 @@ struct Loop {
   const size_t n;
   const std::function<Status(size_t)>& fn;
   std::atomic<size_t> next{0};
-  std::mutex mutex;
-  std::condition_variable idle;
+  Mutex mutex;
+  CondVar idle;
   bool closed = false;  // Guarded by mutex, as are those below.
   size_t running = 0;
   size_t failed_index = SIZE_MAX;
@@ -133,7 +123,7 @@ struct Loop {
     }
     Run();
     const std::lock_guard lock(mutex);
-    if (--running == 0) idle.notify_all();
+    if (--running == 0) idle.NotifyAll();
   }
 };
 
@@ -154,7 +144,7 @@ Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t li
   loop->Run();
   std::unique_lock lock(loop->mutex);
   loop->closed = true;
-  loop->idle.wait(lock, [&] { return loop->running == 0; });
+  loop->idle.Wait(lock, [&] { return loop->running == 0; });
   if (loop->error.has_value()) return *loop->error;
   return OkStatus();
 }

@@ -1,7 +1,6 @@
 #include "varve/lake/chunk_writer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "varve/plan/chunk_grid.h"
@@ -11,7 +10,7 @@ namespace {
 
 constexpr uint64_t kPackBytesMin =
     24 * kMiB;  // Holds the largest chunk with its header and footer.
-constexpr std::chrono::milliseconds kCancelPoll{50};
+constexpr int64_t kCancelPollNs = 50'000'000;
 
 // Half of the memory goes to packs; a pack shrinks so that encoders and transfers each have one.
 uint64_t ChoosePackBytes(uint64_t wanted_bytes, uint64_t memory_bytes, uint32_t encoders) {
@@ -59,7 +58,7 @@ ChunkWriter::ChunkWriter(Core& core, const OpContext& ctx, Options options, uint
 ChunkWriter::~ChunkWriter() {
   std::unique_lock lock(mutex_);
   if (!error_.has_value()) error_ = Error(ErrorCode::kCancelled, "the save was given up");
-  idle_.wait(lock, [&] { return tasks_ == 0; });
+  idle_.Wait(lock, [&] { return tasks_ == 0; });
 }
 
 void ChunkWriter::AddBase(const format::Commit& base) {
@@ -231,7 +230,7 @@ Result<std::unique_ptr<ChunkWriter::OpenPack>> ChunkWriter::TakePack(uint64_t pa
         ++packs_;
       } else {
         // Bounded, so that a cancel is noticed.
-        pack_ready_.wait_for(lock, kCancelPoll);
+        pack_ready_.WaitFor(lock, kCancelPollNs);
         continue;
       }
     }
@@ -251,14 +250,14 @@ Result<std::unique_ptr<ChunkWriter::OpenPack>> ChunkWriter::TakePack(uint64_t pa
 void ChunkWriter::PutBack(std::unique_ptr<OpenPack> pack) {
   const std::lock_guard lock(mutex_);
   open_packs_.push_back(std::move(pack));
-  pack_ready_.notify_one();
+  pack_ready_.NotifyOne();
 }
 
 void ChunkWriter::DropPack(OpenPack& pack) {
   pack.buffer.Reset();
   const std::lock_guard lock(mutex_);
   --packs_;
-  pack_ready_.notify_one();
+  pack_ready_.NotifyOne();
 }
 
 Status ChunkWriter::Seal(std::unique_ptr<OpenPack> pack) {
@@ -309,18 +308,18 @@ void ChunkWriter::Upload(OpenPack& pack) {
 void ChunkWriter::Fail(Error error) {
   const std::lock_guard lock(mutex_);
   if (!error_.has_value()) error_ = std::move(error);
-  pack_ready_.notify_all();
+  pack_ready_.NotifyAll();
 }
 
 void ChunkWriter::TaskDone() {
   const std::lock_guard lock(mutex_);
-  if (--tasks_ == 0) idle_.notify_all();
+  if (--tasks_ == 0) idle_.NotifyAll();
 }
 
 Status ChunkWriter::Finish() {
   const auto wait = [&] {
     std::unique_lock lock(mutex_);
-    idle_.wait(lock, [&] { return tasks_ == 0; });
+    idle_.Wait(lock, [&] { return tasks_ == 0; });
   };
   wait();
   VARVE_CHECK_OK(CheckFailed());

@@ -9,14 +9,13 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "varve/exec/memory_budget.h"
+#include "varve/exec/sync.h"
 #include "varve/format/pack.h"
 #include "varve/lake/core.h"
 
@@ -107,10 +106,10 @@ class ChunkWriter {
 
   std::vector<std::unique_ptr<Slot>> slots_;  // Caller's thread only until Finish.
 
-  std::mutex mutex_;
-  std::condition_variable idle_;        // tasks_ fell to zero.
-  std::condition_variable pack_ready_;  // A pack came back, was acknowledged, or the save failed.
-  size_t tasks_ = 0;                    // Guarded by mutex_, as all below.
+  Mutex mutex_;
+  CondVar idle_;        // tasks_ fell to zero.
+  CondVar pack_ready_;  // A pack came back, was acknowledged, or the save failed.
+  size_t tasks_ = 0;    // Guarded by mutex_, as all below.
   std::optional<Error> error_;
   uint64_t packs_ = 0;
   std::vector<std::unique_ptr<OpenPack>> open_packs_;

@@ -6,9 +6,9 @@
 #pragma once
 
 #include <cstdint>
-#include <mutex>
 
 #include "varve/exec/op_context.h"
+#include "varve/exec/sync.h"
 #include "varve/format/object_id.h"
 #include "varve/store/object_store.h"
 
@@ -24,7 +24,7 @@ class IdSource {
 
  private:
   store::ObjectStore& store_;
-  std::mutex mutex_;
+  Mutex mutex_;                // Held while a block is reserved.
   uint64_t session_ = 0;       // 0: nothing reserved yet.
   uint32_t next_counter_ = 0;  // Guarded by mutex_, as all below.
   uint32_t reserved_end_ = 0;  // One past the last reserved counter.
