@@ -42,6 +42,22 @@ void WriteSeeds() {
     for (const Section& section : envelope->sections) {
       sections.Text(AsText(section.raw));
     }
+    if (items > 0) {
+      const auto whole = DecodeCommit(commit->object);
+      const auto thin =
+          EncodeCommit(ThinCommit(whole->commit, {{"rng", 1, "a", "b", {0}}}), &whole->logical);
+      ASSERT_TRUE(thin.ok());
+      Put("commit/thin-" + number, thin->object);
+      const auto sections_of = DecodeEnvelope(thin->object);
+      Writer cut;
+      for (const Section& section : sections_of->sections) {
+        if (section.tag == Tag("GONE"))
+          cut.Raw(section.raw);
+        else
+          cut.Text(AsText(section.raw));
+      }
+      Put("commit/thin-sections-" + number, cut.view());
+    }
     Put("commit/sections-" + number, sections.view());
     Put("envelope/commit-" + number, commit->object);
     std::vector<PackEntry> entries;

@@ -49,8 +49,8 @@ inline void CheckCommit(ByteView object) {
   Require(EncodeCommit(decoded->commit).ok(), "a commit that was read can be written");
 }
 
-// The raw object, and the input cut into five sections behind sound checksums, which no mutation
-// would find by itself.
+// The raw object, and the input cut into five or six sections behind sound checksums, which no
+// mutation would find by itself.
 inline void FuzzCommit(ByteView input) {
   CheckCommit(input);
   Envelope envelope;
@@ -60,6 +60,10 @@ inline void FuzzCommit(ByteView input) {
     envelope.sections.push_back({tag, Bytes(raw.begin(), raw.end()), false});
   }
   if (reader.failed()) return;
+  if (reader.left() > 0) {
+    const ByteView rest = reader.Raw(reader.left());
+    envelope.sections.push_back({Tag("GONE"), Bytes(rest.begin(), rest.end()), false});
+  }
   const auto object = EncodeEnvelope(envelope);
   Require(object.ok(), "small sections fit");
   CheckCommit(*object);

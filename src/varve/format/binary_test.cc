@@ -243,6 +243,47 @@ TEST(CommitTest, MovingChunksKeepsTheIdAndForeignItemsAreRefused) {
   EXPECT_FALSE(EncodeCommit(moved, &decoded->logical).ok());
 }
 
+TEST(CommitTest, ThinningKeepsTheIdAndWhatIsLeft) {
+  SeededRandom random(31);
+  for (uint64_t round = 0; round < 300; ++round) {
+    const Commit commit = SampleCommit(random, 1 + round % 7);
+    const auto encoded = EncodeCommit(commit);
+    ASSERT_TRUE(encoded.ok());
+    const auto decoded = DecodeCommit(encoded->object);
+    LetGo first{"optimizer", 5, "ada@host", "nightly", {}}, second{"ema", 6, "", "", {}};
+    const size_t items = commit.tensors.size() + commit.files.size();
+    for (uint32_t item = 0; item < items; ++item) {
+      const uint64_t where = random.Between(0, 2);
+      if (where == 1) first.items.push_back(item);
+      if (where == 2) second.items.push_back(item);
+    }
+    if (first.items.empty() || second.items.empty()) continue;
+    const Commit once = ThinCommit(decoded->commit, {first});
+    const auto thin = EncodeCommit(ThinCommit(once, {second}), &decoded->logical);
+    ASSERT_TRUE(thin.ok()) << thin.error().ToString();
+    EXPECT_EQ(thin->commit_id, encoded->commit_id);
+    const auto back = DecodeCommit(thin->object);
+    ASSERT_TRUE(back.ok()) << back.error().ToString();
+    EXPECT_EQ(back->commit_id, encoded->commit_id);
+    ASSERT_EQ(back->commit.let_go.size(), 2U);
+    EXPECT_EQ(back->commit.let_go[0].component, "ema");
+    EXPECT_EQ(back->commit.let_go[1].policy, "nightly");
+    const auto digests = [](const Commit& of, const std::vector<uint32_t>& chunks) {
+      std::vector<std::pair<Digest, ObjectId>> found;
+      for (const uint32_t chunk : chunks) {
+        found.emplace_back(of.chunks[chunk].digest, of.packs[of.chunks[chunk].pack].id);
+      }
+      return found;
+    };
+    for (size_t i = 0; i < commit.tensors.size(); ++i) {
+      const bool gone = back->commit.GoneBy(i) != nullptr;
+      EXPECT_EQ(digests(back->commit, back->commit.tensors[i].chunks),
+                digests(commit, gone ? std::vector<uint32_t>{} : commit.tensors[i].chunks));
+    }
+    EXPECT_LE(back->commit.packs.size(), commit.packs.size());
+  }
+}
+
 TEST(CommitTest, SaveIdMakesEqualContentDistinct) {
   SeededRandom random(10);
   Commit commit = SampleCommit(random, 1);
@@ -272,6 +313,15 @@ TEST(CommitTest, WhatBreaksAnInvariantIsNeverWritten) {
       {"payload longer than raw", [](Commit& c) { c.chunks[0].raw_bytes = 0; }},
       {"live bytes", [](Commit& c) { ++c.packs[0].live_bytes; }},
       {"pack twice", [](Commit& c) { c.packs.insert(c.packs.begin(), c.packs[0]); }},
+      {"without its chunks", [](Commit& c) { c.files[0].chunks.clear(); }},
+      {"let go with chunks", [](Commit& c) { c.let_go = {{"x", 1, "", "", {0}}}; }},
+      {"let go twice",
+       [](Commit& c) {
+         c = ThinCommit(c, {{"x", 1, "", "", {0}}});
+         c.let_go.push_back({"y", 1, "", "", {0}});
+       }},
+      {"let go of nothing", [](Commit& c) { c.let_go = {{"x", 1, "", "", {}}}; }},
+      {"let go of what is not there", [](Commit& c) { c.let_go = {{"x", 1, "", "", {99}}}; }},
       {"tree", [](Commit& c) { c.header.tree_json = "{\"a\":"; }},
       {"deep tree", [](Commit& c) { c.header.tree_json = std::string(5000, '['); }},
       {"metadata", [](Commit& c) { c.header.metadata_json = "[1]"; }},

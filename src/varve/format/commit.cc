@@ -15,11 +15,12 @@ namespace varve::format {
 namespace {
 
 constexpr uint32_t kTagHeader = Tag("HEAD"), kTagItems = Tag("ITEM"), kTagMap = Tag("CMAP"),
-                   kTagChunks = Tag("CHNK"), kTagPacks = Tag("PACK");
+                   kTagChunks = Tag("CHNK"), kTagPacks = Tag("PACK"), kTagLetGo = Tag("GONE");
 constexpr std::string_view kCommitContext = "varve 2026 commit v1";
 constexpr std::string_view kItemContext = "varve 2026 item v1";
 constexpr size_t kMessageBytesMax = 4096, kMetricNameBytesMax = 200;
 constexpr int kTreeDepthMax = 250;
+constexpr size_t kWhoBytesMax = 1024;
 
 Error Damaged(const std::string& what) {
   return Error(ErrorCode::kCorrupt, "the commit object is damaged: " + what);
@@ -227,6 +228,65 @@ Result<std::vector<PackRow>> DecodePacks(ByteView bytes) {
   return packs;
 }
 
+Bytes EncodeLetGo(const std::vector<LetGo>& let_go) {
+  Writer writer;
+  writer.U64(let_go.size());
+  for (const LetGo& row : let_go) {
+    writer.Text(row.component);
+    writer.U64(static_cast<uint64_t>(row.time_ms));
+    writer.Text(row.by);
+    writer.Text(row.policy);
+    writer.U64(row.items.size());
+    for (const uint32_t item : row.items) writer.U32(item);
+  }
+  return writer.Take();
+}
+
+Status DecodeLetGo(ByteView bytes, std::vector<LetGo>& let_go) {
+  Reader reader(bytes);
+  for (uint64_t left = reader.Count(kLetGoMax, 4 + 8 + 4 + 4 + 8); left > 0; --left) {
+    LetGo row;
+    row.component = reader.Text(kWhoBytesMax);
+    row.time_ms = static_cast<int64_t>(reader.U64());
+    row.by = reader.Text(kWhoBytesMax);
+    row.policy = reader.Text(kWhoBytesMax);
+    row.items.resize(reader.Count(2 * kItemsMax, 4));
+    for (uint32_t& item : row.items) item = reader.U32();
+    let_go.push_back(std::move(row));
+  }
+  if (!reader.AtEnd() || let_go.empty()) return Damaged("its table of what was let go is wrong");
+  return OkStatus();
+}
+
+// What was let go is named once, in order, and has no chunk. Returns a mark per item.
+Result<std::vector<bool>> CheckLetGo(const Commit& commit) {
+  std::vector<bool> gone(commit.tensors.size() + commit.files.size());
+  const std::string* previous = nullptr;
+  for (const LetGo& row : commit.let_go) {
+    if (!CheckPath(row.component).ok() || (previous != nullptr && *previous >= row.component) ||
+        row.items.empty() || row.by.size() > kWhoBytesMax || row.policy.size() > kWhoBytesMax ||
+        !ValidUtf8(row.by) || !ValidUtf8(row.policy)) {
+      return Damaged("a component that was let go is impossible");
+    }
+    previous = &row.component;
+    for (size_t i = 0; i < row.items.size(); ++i) {
+      const uint32_t item = row.items[i];
+      if (item >= gone.size() || gone[item] || (i > 0 && row.items[i - 1] >= item)) {
+        return Damaged("an item was let go twice, or is not there");
+      }
+      gone[item] = true;
+      const bool tensor = item < commit.tensors.size();
+      const auto& chunks =
+          tensor ? commit.tensors[item].chunks : commit.files[item - commit.tensors.size()].chunks;
+      if (!chunks.empty()) {
+        return Damaged("an item that was let go has chunks");
+      }
+    }
+  }
+  if (commit.let_go.size() > kLetGoMax) return Damaged("too many components were let go");
+  return gone;
+}
+
 Status CheckCover(const Commit& commit, const std::string& item, uint64_t raw_bytes,
                   const std::vector<uint32_t>& ordinals, const Digest& digest) {
   uint64_t covered = 0;
@@ -250,6 +310,8 @@ Status CheckInvariants(const Commit& commit) {
       commit.chunks.size() > kChunksMax) {
     return Damaged("it has more items or chunks than the format allows");
   }
+  VARVE_TRY(const std::vector<bool> gone, CheckLetGo(commit));
+  size_t item = 0;
   std::unordered_set<std::string_view> names;
   for (const TensorRow& row : commit.tensors) {
     if (auto path = CheckPath(row.name); !path.ok()) return Damaged(path.error().message());
@@ -263,6 +325,7 @@ Status CheckInvariants(const Commit& commit) {
     if (bytes != row.raw_bytes) {
       return Damaged("shape and bytes of '" + row.name + "' do not agree");
     }
+    if (gone[item++]) continue;
     VARVE_CHECK_OK(CheckCover(commit, row.name, row.raw_bytes, row.chunks, row.digest));
   }
   const FileRow* previous = nullptr;
@@ -273,6 +336,7 @@ Status CheckInvariants(const Commit& commit) {
     previous = &row;
     if (auto path = CheckPath(row.path); !path.ok()) return Damaged(path.error().message());
     if (!names.insert(row.path).second) return Damaged("'" + row.path + "' is there twice");
+    if (gone[item++]) continue;
     VARVE_CHECK_OK(CheckCover(commit, row.path, row.raw_bytes, row.chunks, row.digest));
   }
   std::vector<uint64_t> live_bytes(commit.packs.size());
@@ -341,6 +405,13 @@ uint64_t Commit::LogicalBytes() const {
   return bytes;
 }
 
+const LetGo* Commit::GoneBy(size_t item) const {
+  for (const LetGo& row : let_go) {
+    if (std::binary_search(row.items.begin(), row.items.end(), item)) return &row;
+  }
+  return nullptr;
+}
+
 Digest ItemDigest(uint64_t raw_bytes, const std::vector<Digest>& chunk_digests) {
   hash::Blake3 hasher(kItemContext);
   hasher.UpdateU64(raw_bytes);
@@ -369,6 +440,9 @@ Result<EncodedCommit> EncodeCommit(const Commit& commit, const LogicalBytes* log
                        {kTagMap, EncodeMap(commit), true},
                        {kTagChunks, EncodeChunks(commit.chunks), true},
                        {kTagPacks, EncodePacks(commit.packs), true}};
+  if (!commit.let_go.empty()) {
+    envelope.sections.push_back({kTagLetGo, EncodeLetGo(commit.let_go), true});
+  }
   EncodedCommit encoded;
   VARVE_TRY(encoded.object, EncodeEnvelope(envelope));
   encoded.commit_id = CommitId(*logical);
@@ -392,6 +466,9 @@ Result<DecodedCommit> DecodeCommit(ByteView object) {
   VARVE_CHECK_OK(DecodeMap(map, decoded.commit));
   VARVE_CHECK_OK(DecodeChunks(chunks, decoded.commit.chunks));
   VARVE_TRY(decoded.commit.packs, DecodePacks(packs));
+  if (const Section* let_go = envelope.Find(kTagLetGo); let_go != nullptr) {
+    VARVE_CHECK_OK(DecodeLetGo(let_go->raw, decoded.commit.let_go));
+  }
   VARVE_CHECK_OK(CheckInvariants(decoded.commit));
   return decoded;
 }
@@ -399,6 +476,48 @@ Result<DecodedCommit> DecodeCommit(ByteView object) {
 Result<std::vector<PackRow>> DecodePackSet(ByteView object) {
   VARVE_TRY(const Bytes packs, DecodeSection(object, ObjectType::kCommit, kTagPacks));
   return DecodePacks(packs);
+}
+
+Commit ThinCommit(const Commit& commit, std::vector<LetGo> let_go) {
+  Commit thin = commit;
+  const auto chunks_of = [&](size_t item) -> std::vector<uint32_t>& {
+    const bool tensor = item < thin.tensors.size();
+    return tensor ? thin.tensors[item].chunks : thin.files[item - thin.tensors.size()].chunks;
+  };
+  for (LetGo& row : let_go) {
+    for (const uint32_t item : row.items) chunks_of(item).clear();
+    thin.let_go.push_back(std::move(row));
+  }
+  std::sort(thin.let_go.begin(), thin.let_go.end(),
+            [](const LetGo& a, const LetGo& b) { return a.component < b.component; });
+  // Chunks and packs that nothing names any longer fall out; the others keep their order.
+  constexpr uint32_t kUnused = UINT32_MAX;
+  std::vector<uint32_t> ordinals(commit.chunks.size(), kUnused),
+      packs(commit.packs.size(), kUnused);
+  const size_t items = thin.tensors.size() + thin.files.size();
+  for (size_t item = 0; item < items; ++item) {
+    for (const uint32_t chunk : chunks_of(item)) ordinals[chunk] = 0;
+  }
+  thin.chunks.clear();
+  thin.packs.clear();
+  std::vector<uint64_t> live_bytes(commit.packs.size());
+  for (size_t i = 0; i < ordinals.size(); ++i) {
+    if (ordinals[i] == kUnused) continue;
+    ordinals[i] = static_cast<uint32_t>(thin.chunks.size());
+    thin.chunks.push_back(commit.chunks[i]);
+    live_bytes[commit.chunks[i].pack] += commit.chunks[i].payload_bytes;
+  }
+  for (size_t i = 0; i < packs.size(); ++i) {
+    if (live_bytes[i] == 0) continue;
+    packs[i] = static_cast<uint32_t>(thin.packs.size());
+    thin.packs.push_back(commit.packs[i]);
+    thin.packs.back().live_bytes = live_bytes[i];
+  }
+  for (ChunkRow& row : thin.chunks) row.pack = packs[row.pack];
+  for (size_t item = 0; item < items; ++item) {
+    for (uint32_t& chunk : chunks_of(item)) chunk = ordinals[chunk];
+  }
+  return thin;
 }
 
 }  // namespace varve::format

@@ -31,6 +31,7 @@ inline constexpr uint64_t kMetadataJsonBytesMax = 1 * kMiB;
 inline constexpr uint32_t kDimsMax = 64;
 inline constexpr uint32_t kParentsMax = 16;
 inline constexpr uint32_t kMetricsMax = 1024;
+inline constexpr uint32_t kLetGoMax = 64;  // Components let go of one version.
 
 using hash::Digest;
 
@@ -79,14 +80,26 @@ struct PackRow {
   uint64_t live_bytes = 0;    // Payload bytes this commit uses in it.
 };
 
+// A component whose chunks were let go: the items stay in the tables, with their digests, and have
+// no chunk. A version with one is thinned: what is left loads byte for byte.
+struct LetGo {
+  std::string component;
+  int64_t time_ms = 0;
+  std::string by, policy;
+  std::vector<uint32_t> items;  // Tensors first, then files, ascending.
+};
+
 struct Commit {
   LogicalHeader header;
   std::vector<TensorRow> tensors;  // In the order of the tree.
   std::vector<FileRow> files;      // Sorted by path.
   std::vector<ChunkRow> chunks;    // Unique by digest.
   std::vector<PackRow> packs;      // Sorted by id. All that garbage collection reads.
+  std::vector<LetGo> let_go;       // Physical, as chunks are. By component, ascending.
 
   uint64_t LogicalBytes() const;  // Sum of raw bytes of tensors and files.
+  // The row that let item `item` go (a tensor, or tensors.size() + a file); null: it is here.
+  const LetGo* GoneBy(size_t item) const;
 };
 
 struct EncodedCommit {
@@ -110,6 +123,10 @@ struct DecodedCommit {
   LogicalBytes logical;
 };
 Result<DecodedCommit> DecodeCommit(ByteView object);
+
+// `commit` without the chunks that only the items of `let_go` use. The logical half stays, so the
+// commit id does. Items already let go must not be named again.
+Commit ThinCommit(const Commit& commit, std::vector<LetGo> let_go);
 
 // The pack set alone, for garbage collection; does not decode the rest.
 Result<std::vector<PackRow>> DecodePackSet(ByteView object);

@@ -1,8 +1,11 @@
 #include "varve/format/head.h"
 
 #include <algorithm>
+#include <functional>
 #include <set>
+#include <tuple>
 
+#include "varve/format/commit.h"
 #include "varve/format/envelope.h"
 #include "varve/format/json.h"
 #include "varve/format/names.h"
@@ -29,6 +32,7 @@ Json EntryJson(const VersionEntry& entry) {
     for (const auto& [metric, value] : entry.metrics) metrics[metric] = DoubleJson(value);
     json["metrics"] = std::move(metrics);
   }
+  for (const hash::Digest& parent : entry.parents) json["parents"].push_back(parent.Hex());
   return json;
 }
 
@@ -49,6 +53,13 @@ Result<VersionEntry> EntryFrom(const Json& json) {
   const Json metrics = fields.Take("metrics", Json::value_t::object, false);
   for (const auto& [metric, value] : metrics.items()) {
     entry.metrics.emplace(metric, fields.Double(value, "metrics"));
+  }
+  const Json parents = fields.Take("parents", Json::value_t::array, false);
+  if (parents.size() > kParentsMax) fields.Fail("it has too many parents");
+  for (const Json& parent : parents) {
+    const auto digest = hash::Digest::FromHex(parent.is_string() ? parent.get<std::string>() : "");
+    if (!digest.has_value()) fields.Fail("a parent is not a digest");
+    entry.parents.push_back(digest.value_or(hash::Digest{}));
   }
   VARVE_CHECK_OK(fields.status());
   return entry;
@@ -105,7 +116,200 @@ std::map<std::string, uint64_t> LabelsFrom(Fields& fields, const char* name,
   return labels;
 }
 
+// Neighbours with one tombstone share a row: "3-17".
+Json ForgottenJson(const std::map<uint64_t, Tombstone>& forgotten) {
+  Json json = Json::object();
+  for (auto first = forgotten.begin(); first != forgotten.end();) {
+    auto next = std::next(first);
+    uint64_t last = first->first;
+    while (next != forgotten.end() && next->first == last + 1 && next->second == first->second) {
+      last = next->first;
+      ++next;
+    }
+    const Tombstone& tombstone = first->second;
+    Json row = {{"time_ms", std::to_string(tombstone.time_ms)}, {"reason", tombstone.reason}};
+    if (!tombstone.by.empty()) row["by"] = tombstone.by;
+    if (!tombstone.policy.empty()) row["policy"] = tombstone.policy;
+    if (tombstone.until_ms != 0) row["until_ms"] = std::to_string(tombstone.until_ms);
+    if (tombstone.gc_epoch != 0) row["gc_epoch"] = std::to_string(tombstone.gc_epoch);
+    std::string name = std::to_string(first->first);
+    if (last != first->first) name += "-" + std::to_string(last);
+    json[name] = std::move(row);
+    first = next;
+  }
+  return json;
+}
+
+void ForgottenFrom(Fields& fields, uint64_t next_version, Head& head) {
+  const Json forgotten = fields.Take("forgotten", Json::value_t::object);
+  for (const auto& [range, value] : forgotten.items()) {
+    Fields tombstone(value.is_object() ? value : Json::object(), "a tombstone");
+    const size_t dash = range.find('-');
+    Fields number(Json{{"first", range.substr(0, dash)},
+                       {"last", dash == std::string::npos ? range : range.substr(dash + 1)}},
+                  "a tombstone");
+    const uint64_t first = number.Number("first"), last = number.Number("last");
+    Tombstone made;
+    made.time_ms = tombstone.Signed("time_ms");
+    made.reason = tombstone.Text("reason");
+    made.by = tombstone.Text("by", false);
+    made.policy = tombstone.Text("policy", false);
+    made.until_ms = tombstone.Signed("until_ms", false);
+    made.gc_epoch = tombstone.Number("gc_epoch", false);
+    if (!tombstone.status().ok() || !number.status().ok() || first == 0 || last < first ||
+        (dash != std::string::npos && last == first) || last >= next_version) {
+      fields.Fail("a tombstone is impossible");
+      return;
+    }
+    if (last - first >= kForgottenMax - head.forgotten.size()) {
+      fields.Fail("it has too many tombstones");
+      return;
+    }
+    for (uint64_t version = first; version <= last; ++version) {
+      if (!head.forgotten.emplace(version, made).second) fields.Fail("a tombstone is there twice");
+    }
+  }
+}
+
+void AddKeepers(const Head& head, Json& json) {
+  for (const Pin& pin : head.pins) {
+    Json row = {{"version", std::to_string(pin.version)},
+                {"owner", pin.owner},
+                {"time_ms", std::to_string(pin.time_ms)},
+                {"until_ms", std::to_string(pin.until_ms)},
+                {"reason", pin.reason}};
+    if (pin.lease) row["lease"] = true;
+    json["pins"].push_back(std::move(row));
+  }
+  for (const Hold& hold : head.holds) {
+    json["holds"].push_back({{"version", std::to_string(hold.version)},
+                             {"owner", hold.owner},
+                             {"time_ms", std::to_string(hold.time_ms)},
+                             {"reason", hold.reason}});
+  }
+  for (const auto& [version, layout] : head.layouts) {
+    Json row = {{"meta", layout.meta_id.Text()}};
+    if (!layout.let_go.empty()) row["let_go"] = layout.let_go;
+    if (layout.full_meta_id.has_value()) {
+      row["full_meta"] = layout.full_meta_id->Text();
+      row["full_until_ms"] = std::to_string(layout.full_until_ms);
+      row["gc_epoch"] = std::to_string(layout.gc_epoch);
+    }
+    json["layouts"][std::to_string(version)] = std::move(row);
+  }
+  for (const auto& [version, time_ms] : head.verified) {
+    json["verified"][std::to_string(version)] = std::to_string(time_ms);
+  }
+}
+
+// Rows of "pins" or "holds", ascending by version and owner.
+template <typename Row>
+void RowsFrom(Fields& fields, const char* name, uint64_t next_version, std::vector<Row>& rows,
+              const std::function<void(Fields&, Row&)>& more) {
+  const Json json = fields.Take(name, Json::value_t::array, false);
+  if (json.size() > kKeepersMax) fields.Fail("it has too many pins or holds");
+  for (const Json& each : json) {
+    Fields row(each.is_object() ? each : Json::object(), "a pin or hold");
+    Row made;
+    made.version = row.Number("version");
+    made.owner = row.Text("owner");
+    made.time_ms = row.Signed("time_ms");
+    made.reason = row.Text("reason");
+    more(row, made);
+    if (!row.status().ok() || made.version == 0 || made.version >= next_version ||
+        (!rows.empty() &&
+         std::tie(rows.back().version, rows.back().owner) >= std::tie(made.version, made.owner))) {
+      fields.Fail("a pin or hold is impossible");
+    }
+    rows.push_back(std::move(made));
+  }
+}
+
+void KeepersFrom(Fields& fields, uint64_t next_version, Head& head) {
+  RowsFrom<Pin>(fields, "pins", next_version, head.pins, [](Fields& row, Pin& pin) {
+    pin.until_ms = row.Signed("until_ms");
+    pin.lease = row.Take("lease", Json::value_t::boolean, false).get<bool>();
+  });
+  RowsFrom<Hold>(fields, "holds", next_version, head.holds, [](Fields&, Hold&) {});
+  const auto version_of = [&](const std::string& text) {
+    Fields number(Json{{"version", text}}, "a row");
+    const uint64_t version = number.Number("version");
+    if (!number.status().ok() || version == 0 || version >= next_version) {
+      fields.Fail("a row names a version that does not exist");
+    }
+    return version;
+  };
+  const Json layouts = fields.Take("layouts", Json::value_t::object, false);
+  if (layouts.size() > kLayoutsMax) fields.Fail("it has too many layouts");
+  for (const auto& [text, value] : layouts.items()) {
+    Fields row(value.is_object() ? value : Json::object(), "a layout");
+    Layout layout;
+    layout.meta_id = row.Id("meta");
+    for (const Json& name : row.Take("let_go", Json::value_t::array, false)) {
+      layout.let_go.push_back(name.is_string() ? name.get<std::string>() : "");
+      const size_t count = layout.let_go.size();
+      if (!CheckPath(layout.let_go.back()).ok() || count > kLetGoMax ||
+          (count > 1 && layout.let_go[count - 2] >= layout.let_go.back())) {
+        fields.Fail("a layout lets go of something impossible");
+        return;
+      }
+    }
+    if (row.Has("full_meta")) {
+      layout.full_meta_id = row.Id("full_meta");
+      layout.full_until_ms = row.Signed("full_until_ms");
+      layout.gc_epoch = row.Number("gc_epoch");
+    }
+    if (!row.status().ok()) fields.Fail(row.status().error().message());
+    head.layouts.emplace(version_of(text), std::move(layout));
+  }
+  const Json verified = fields.Take("verified", Json::value_t::object, false);
+  if (verified.size() > kVerifiedMax) fields.Fail("it has too many verified versions");
+  Fields times(verified, "a verified version");
+  for (const auto& [text, value] : verified.items()) {
+    head.verified.emplace(version_of(text), times.Signed(text.c_str()));
+  }
+  if (!times.status().ok()) fields.Fail(times.status().error().message());
+}
+
 }  // namespace
+
+std::string NamedBy(const Head& head, uint64_t version, int64_t now_ms) {
+  for (const Hold& hold : head.holds) {
+    if (hold.version == version) return "the hold of '" + hold.owner + "'";
+  }
+  for (const auto& [tag, target] : head.tags) {
+    if (target == version) return "tag '" + tag + "'";
+  }
+  for (const auto& [alias, target] : head.aliases) {
+    if (target == version) return "alias '" + alias + "'";
+  }
+  for (const Pin& pin : head.pins) {
+    if (pin.version != version || pin.until_ms <= now_ms) continue;
+    return (pin.lease ? "the lease of '" : "the pin of '") + pin.owner + "'";
+  }
+  return "";
+}
+
+void UseLayout(const Head& head, VersionEntry& entry) {
+  const auto layout = head.layouts.find(entry.version);
+  if (layout != head.layouts.end()) entry.meta_id = layout->second.meta_id;
+}
+
+std::vector<ObjectId> LiveCommitObjects(const Head& head, const VersionEntry& entry,
+                                        int64_t now_ms) {
+  const auto tombstone = head.forgotten.find(entry.version);
+  if (tombstone != head.forgotten.end() && tombstone->second.until_ms <= now_ms &&
+      NamedBy(head, entry.version, INT64_MIN).empty()) {
+    return {};
+  }
+  const auto layout = head.layouts.find(entry.version);
+  if (layout == head.layouts.end()) return {entry.meta_id};
+  std::vector<ObjectId> live{layout->second.meta_id};
+  if (layout->second.full_meta_id.has_value() && layout->second.full_until_ms > now_ms) {
+    live.push_back(*layout->second.full_meta_id);
+  }
+  return live;
+}
 
 uint64_t Head::last_version() const {
   if (!versions.empty()) return versions.back().version;
@@ -128,17 +332,22 @@ Result<std::string> EncodeHead(const Head& head) {
   for (const VersionEntry& entry : head.versions) json["versions"].push_back(EntryJson(entry));
   json["history"] = Json::array();
   for (const HistoryLink& link : head.history) json["history"].push_back(LinkJson(link));
-  json["forgotten"] = Json::object();
-  for (const auto& [version, tombstone] : head.forgotten) {
-    json["forgotten"][std::to_string(version)] = {{"time_ms", std::to_string(tombstone.time_ms)},
-                                                  {"reason", tombstone.reason}};
+  if (head.forgotten.size() > kForgottenMax || head.layouts.size() > kLayoutsMax) {
+    return Error(ErrorCode::kResourceExhausted,
+                 "'" + head.name + "' has let go of too many versions; start a new artifact");
   }
+  json["forgotten"] = ForgottenJson(head.forgotten);
   json["aliases"] = LabelsJson(head.aliases);
   json["tags"] = LabelsJson(head.tags);
   if (head.aliases.size() > kLabelsMax || head.tags.size() > kLabelsMax) {
     return Error(ErrorCode::kResourceExhausted,
                  "'" + head.name + "' would have more than 1,024 aliases or tags; remove some");
   }
+  if (head.pins.size() > kKeepersMax || head.holds.size() > kKeepersMax) {
+    return Error(ErrorCode::kResourceExhausted,
+                 "'" + head.name + "' would have more than 1,024 pins or holds; lift some");
+  }
+  AddKeepers(head, json);
   std::string text = Dump(json);
   if (text.size() > kHeadBytesMax) {
     return Error(ErrorCode::kResourceExhausted, "the head of '" + head.name + "' would pass 4 MiB");
@@ -182,20 +391,10 @@ Result<Head> DecodeHead(std::string_view text) {
     head.versions.push_back(std::move(entry));
   }
   if (head.versions.size() > kInlineVersionsMax) fields.Fail("it has too many versions inline");
-  const Json forgotten = fields.Take("forgotten", Json::value_t::object);
-  for (const auto& [version_text, value] : forgotten.items()) {
-    Fields tombstone(value.is_object() ? value : Json::object(), "a tombstone");
-    Fields number(Json{{"version", version_text}}, "a tombstone");
-    const uint64_t version = number.Number("version");
-    Tombstone made{tombstone.Signed("time_ms"), tombstone.Text("reason")};
-    if (!tombstone.status().ok() || !number.status().ok() || version == 0 ||
-        version >= next_version) {
-      fields.Fail("a tombstone is impossible");
-    }
-    head.forgotten.emplace(version, std::move(made));
-  }
+  ForgottenFrom(fields, next_version, head);
   head.aliases = LabelsFrom(fields, "aliases", next_version - 1);
   head.tags = LabelsFrom(fields, "tags", next_version - 1);
+  KeepersFrom(fields, next_version, head);
   VARVE_CHECK_OK(fields.status());
   if (auto name = CheckArtifactName(head.name); !name.ok()) {
     return Error(ErrorCode::kCorrupt, "the head is damaged: " + name.error().message());

@@ -116,6 +116,15 @@ inline Head SampleHead(Random& random) {
   head.forgotten = {{3, {1'790'000'000'001, "retention"}}, {4161, {5, "asked for"}}};
   head.aliases = {{"best", 4162}};
   head.tags = {{"release-1", 4100}};
+  for (const uint64_t version : {7UL, 8UL, 9UL, 11UL}) {
+    head.forgotten[version] = {1'790'000'000'002, "retention", "ada@host", "nightly", 99, 7};
+  }
+  head.pins = {{5, "eval", false, 12, 11, "paper"}, {5, "host:1", true, 13, 11, ""}};
+  head.holds = {{6, "legal", 11, "case 7"}};
+  head.layouts = {{10, {SampleId(random), {"optimizer", "rng"}, SampleId(random), 77, 7}},
+                  {4162, {SampleId(random), {}, std::nullopt, 0, 0}}};
+  head.verified = {{4161, 15}};
+  head.versions.back().parents = {SampleDigest(random)};
   head.unknown_json = R"({"newer":{"x":["1",null]}})";
   return head;
 }

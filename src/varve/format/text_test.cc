@@ -152,6 +152,11 @@ TEST(HeadTest, RoundTripKeepsEverythingAndWhatItDoesNotKnow) {
   EXPECT_EQ(decoded->forgotten, head.forgotten);
   EXPECT_EQ(decoded->aliases, head.aliases);
   EXPECT_EQ(decoded->tags, head.tags);
+  EXPECT_EQ(decoded->pins, head.pins);
+  EXPECT_EQ(decoded->holds, head.holds);
+  EXPECT_EQ(decoded->layouts, head.layouts);
+  EXPECT_EQ(decoded->verified, head.verified);
+  EXPECT_NE(text->find("\"7-9\":"), std::string::npos) << "neighbours share a row";
   EXPECT_EQ(decoded->unknown_json, head.unknown_json);
   EXPECT_EQ(decoded->last_version(), 4163U);
   EXPECT_EQ(*EncodeHead(*decoded), *text);
@@ -174,6 +179,57 @@ TEST(HeadTest, MetricsThatAreNotFiniteSurvive) {
   EXPECT_TRUE(std::isnan(DecodeHead(*EncodeHead(head))->versions[0].metrics["n"]));
 }
 
+TEST(HeadTest, ATombstoneOfAnImpossibleRangeCostsNothing) {
+  SeededRandom random(2);
+  Head head = SampleHead(random);
+  head.history[0].last_version = (uint64_t{1} << 53) - 100;
+  head.history.pop_back();
+  head.versions.clear();
+  head.verified.clear();
+  head.forgotten = {{1, {}}, {2, {}}};
+  head.layouts.clear();
+  head.aliases.clear();
+  const std::string text = *EncodeHead(head);
+  for (const char* range :
+       {"1-9007199254740890", "2-1", "1-1", "0-3", "1-", "-1", "1-2-3", "01-2"}) {
+    std::string mangled = text;
+    const std::string row = "\"1-2\":";
+    mangled.replace(mangled.find(row), row.size(), "\"" + std::string(range) + "\":");
+    EXPECT_FALSE(DecodeHead(mangled).ok()) << range;
+  }
+  EXPECT_TRUE(DecodeHead(text).ok());
+}
+
+TEST(HeadTest, WhatMustStayAliveIsSaidByTheHeadAlone) {
+  SeededRandom random(2);
+  Head head = SampleHead(random);
+  head.forgotten.clear();
+  VersionEntry entry = SampleEntry(random, 20);
+  const auto live = [&](int64_t now_ms) { return LiveCommitObjects(head, entry, now_ms); };
+  const std::vector<ObjectId> own{entry.meta_id};
+  EXPECT_EQ(live(1000), own);
+  head.forgotten[20] = {1, "", "", "", 500, 3};
+  EXPECT_EQ(live(499), own) << "it may be brought back";
+  EXPECT_TRUE(live(500).empty());
+  for (const auto& name : std::vector<std::function<void(Head&)>>{
+           [](Head& h) { h.aliases["best"] = 20; }, [](Head& h) { h.tags["paper"] = 20; },
+           [](Head& h) { h.holds = {{20, "legal", 1, ""}}; },
+           [](Head& h) { h.pins = {{20, "eval", false, 1, 1, ""}}; }}) {
+    const Head before = head;
+    name(head);
+    EXPECT_EQ(live(1000), own) << "named, and so alive, its pin's date notwithstanding";
+    head = before;
+  }
+  head.forgotten.clear();
+  entry.version = 10;
+  const Layout& layout = head.layouts.at(10);
+  EXPECT_EQ(live(76), (std::vector<ObjectId>{layout.meta_id, *layout.full_meta_id}));
+  EXPECT_EQ(live(77), std::vector<ObjectId>{layout.meta_id});
+  EXPECT_EQ(NamedBy(head, 5, 12), "the lease of 'host:1'");
+  EXPECT_EQ(NamedBy(head, 5, 13), "");
+  EXPECT_EQ(NamedBy(head, 6, 1000), "the hold of 'legal'");
+}
+
 TEST(HeadTest, WhatAReaderWouldRefuseIsNeverWritten) {
   const auto refused = [](const std::function<void(Head&)>& change) {
     SeededRandom random(2);
@@ -189,6 +245,15 @@ TEST(HeadTest, WhatAReaderWouldRefuseIsNeverWritten) {
   EXPECT_TRUE(refused([](Head& h) { h.aliases["ghost"] = 5000; }));
   EXPECT_TRUE(refused([](Head& h) { h.tags["v3"] = 1; }));
   EXPECT_TRUE(refused([](Head& h) { h.forgotten[5000] = {}; }));
+  EXPECT_TRUE(refused([](Head& h) { h.pins[1] = h.pins[0]; }));
+  EXPECT_TRUE(refused([](Head& h) { std::swap(h.pins[0], h.pins[1]); }));
+  EXPECT_TRUE(refused([](Head& h) { h.pins[1].version = 5000; }));
+  EXPECT_TRUE(refused([](Head& h) { h.holds[0].version = 0; }));
+  EXPECT_TRUE(refused([](Head& h) { h.holds.resize(kKeepersMax + 1, h.holds[0]); }));
+  EXPECT_TRUE(refused([](Head& h) { h.layouts[5000] = h.layouts[10]; }));
+  EXPECT_TRUE(refused([](Head& h) { h.layouts[10].let_go = {"rng", "optimizer"}; }));
+  EXPECT_TRUE(refused([](Head& h) { h.layouts[10].let_go = {"../x"}; }));
+  EXPECT_TRUE(refused([](Head& h) { h.verified[5000] = 1; }));
   EXPECT_TRUE(refused([](Head& h) { h.name = "a//b"; }));
   EXPECT_TRUE(refused([](Head& h) {
     for (uint32_t i = 0; i <= kLabelsMax; ++i) h.aliases["l" + std::to_string(i)] = 1;
@@ -248,8 +313,10 @@ std::function<Status(std::string_view)> Only(Result<T> (*decode)(std::string_vie
 
 TEST(ControlTest, EveryFieldIsCheckedForPresenceAndType) {
   SeededRandom random(6);
-  ExpectEveryFieldChecked(*EncodeHead(SampleHead(random)), {"/newer", "/aliases", "/tags"},
-                          Only(DecodeHead));
+  ExpectEveryFieldChecked(
+      *EncodeHead(SampleHead(random)),
+      {"/newer", "/aliases", "/tags", "/pins", "/holds", "/layouts", "/verified"},
+      Only(DecodeHead));
   ExpectEveryFieldChecked(
       *EncodeDescriptor(SampleDescriptor()),
       {"/retention", "/features_read", "/features_write", "/features_gc", "/features_fsck"},

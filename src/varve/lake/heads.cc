@@ -34,6 +34,7 @@ Result<HeadSnapshot> Heads::Read(const OpContext& ctx, std::string_view name) {
   VARVE_TRY(const auto reply, store_.Get(ctx, store::Key(format::HeadKey(name)), {}));
   HeadSnapshot snapshot;
   snapshot.etag = reply.info.etag;
+  snapshot.store_time_ms = reply.info.store_time_ms;
   auto head = format::DecodeHead(AsText(reply.body));
   if (!head.ok()) {
     return std::move(head.error().Prefix("the head of '" + std::string(name) + "' is damaged"));
@@ -68,7 +69,7 @@ Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& cha
     VARVE_TRY(const std::string json, format::EncodeHead(head));
     const auto born =
         store_.Cas(ctx, store::Key(format::HeadKey(change.name)), AsBytes(json), std::nullopt);
-    if (born.ok()) return HeadSnapshot{std::move(head), born->etag};
+    if (born.ok()) return HeadSnapshot{std::move(head), born->etag, born->store_time_ms};
     if (born.error().code() != ErrorCode::kConflict) {
       if (!Ambiguous(born.error().code())) return born.error();
       VARVE_CHECK_OK(JitteredSleep(ctx, kUnknownBackoffMs << std::min(attempt, 6)));

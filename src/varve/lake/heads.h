@@ -27,6 +27,7 @@ inline constexpr int kUnknownTriesMax = 10;     // Lost answers in a row before 
 struct HeadSnapshot {
   format::Head head;
   store::Etag etag;
+  int64_t store_time_ms = 0;  // The store's clock when it was read; 0: the store did not say.
 };
 
 class Heads {
@@ -37,10 +38,11 @@ class Heads {
   // kNotFound when there is no such head. Deleted heads are found, with their state.
   Result<HeadSnapshot> Read(const OpContext& ctx, std::string_view name);
 
-  // Version `version` of the head, also when it was folded into history. kNotFound.
+  // Version `version` of the head, also when it was folded into history, with the commit object of
+  // its layout. kNotFound.
   Result<format::VersionEntry> Find(const OpContext& ctx, const format::Head& head,
                                     uint64_t version);
-  // The newest `limit` entries, newest first.
+  // The newest `limit` entries, newest first, the same way.
   Result<std::vector<format::VersionEntry>> Newest(const OpContext& ctx, const format::Head& head,
                                                    size_t limit);
 

@@ -78,8 +78,12 @@ Status Heads::Fold(const OpContext& ctx, format::Head& head, std::vector<format:
 
 Result<format::VersionEntry> Heads::Find(const OpContext& ctx, const format::Head& head,
                                          uint64_t version) {
+  const auto found = [&](format::VersionEntry entry) {
+    format::UseLayout(head, entry);
+    return entry;
+  };
   for (const format::VersionEntry& entry : head.versions) {
-    if (entry.version == version) return entry;
+    if (entry.version == version) return found(entry);
   }
   const format::HistoryLink* link = Covering(head.history, version);
   format::HistoryNode node;
@@ -88,7 +92,7 @@ Result<format::VersionEntry> Heads::Find(const OpContext& ctx, const format::Hea
     node = std::move(next);
     if (node.level == 0) {
       for (const format::VersionEntry& entry : node.entries) {
-        if (entry.version == version) return entry;
+        if (entry.version == version) return found(entry);
       }
       break;
     }
@@ -111,6 +115,7 @@ Result<std::vector<format::VersionEntry>> Heads::Newest(const OpContext& ctx,
     pending.insert(pending.end(), node.links.begin(), node.links.end());
   }
   if (newest.size() > limit) newest.resize(limit);
+  for (format::VersionEntry& entry : newest) format::UseLayout(head, entry);
   return newest;
 }
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint64_t kFileWindowBytes = 64 * kMiB;  // Raw bytes of files held at once by a get.
 
-// Appends the reads that fill `into` with the chunks of one item.
+// Appends the reads that fill `into` with chunks of one item.
 void AppendReads(const format::Commit& commit, const std::vector<uint32_t>& chunks,
                  MutableByteView into, const std::string& item, std::vector<ChunkRead>& reads) {
   uint64_t offset = 0;
@@ -19,6 +19,18 @@ void AppendReads(const format::Commit& commit, const std::vector<uint32_t>& chun
     reads.push_back({chunk, into.subspan(offset, bytes), &item});
     offset += bytes;
   }
+}
+
+// kGone for an item whose component was let go; says which and what can still be read.
+Status CheckHere(const std::string& address, const format::Commit& commit, size_t item,
+                 const std::string& path) {
+  const format::LetGo* row = commit.GoneBy(item);
+  if (row == nullptr) return OkStatus();
+  std::string message =
+      "'" + path + "' of " + address + " was let go with all of '" + row->component + "'";
+  if (!row->policy.empty()) message += " by policy '" + row->policy + "'";
+  return Error(ErrorCode::kGone,
+               message + "; load the rest by path, or within the grace: varve undelete " + address);
 }
 
 class Version final : public OpenVersion {
@@ -40,6 +52,7 @@ class Version final : public OpenVersion {
         return Error(ErrorCode::kInvalidArgument, "a tensor's place has the wrong length");
       }
       const format::TensorRow& row = tensors[read.index];
+      VARVE_CHECK_OK(CheckHere(Name(), commit(), read.index, row.name));
       AppendReads(commit(), row.chunks, read.into, row.name, reads);
       progress.bytes_total += row.raw_bytes;
     }
@@ -91,6 +104,7 @@ class Version final : public OpenVersion {
     };
     for (size_t file = first; file < last; ++file) {
       const format::FileRow& row = commit().files[file];
+      VARVE_CHECK_OK(CheckHere(Name(), commit(), commit().tensors.size() + file, row.path));
       Piece piece{file, 0, 0, window_bytes, 0};
       for (size_t i = 0; i < row.chunks.size(); ++i) {
         const uint64_t bytes = commit().chunks[row.chunks[i]].raw_bytes;
@@ -109,6 +123,8 @@ class Version final : public OpenVersion {
   }
 
  private:
+  std::string Name() const { return name() + "@v" + std::to_string(entry().version); }
+
   std::shared_ptr<Core> core_;
   const Resolved resolved_;
   const format::DecodedCommit decoded_;
