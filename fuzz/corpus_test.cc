@@ -82,6 +82,22 @@ void WriteSeeds() {
   for (size_t i = 0; i < std::size(names); ++i) {
     Put("names/name-" + std::to_string(i), AsBytes(names[i]));
   }
+  const std::string_view headers[] = {
+      R"({"__metadata__":{"k":"v"},"a":{"dtype":"BF16","shape":[2,4],"data_offsets":[0,16]}})",
+      R"({"a":{"dtype":"F4","shape":[4],"data_offsets":[0,2]},)"
+      R"("b":{"dtype":"F6_E2M3","shape":[4],"data_offsets":[2,5]},)"
+      R"("c":{"dtype":"U8","shape":[11],"data_offsets":[5,16]}})",
+      R"({"d":[[{"s":"m"},{"l":[{"T":"m/0"},{"i":"1"}]}]]})"};
+  for (size_t i = 0; i < std::size(headers); ++i) {
+    Put("safetensors/header-" + std::to_string(i), AsBytes(headers[i]));
+  }
+  Safetensors file;
+  file.metadata = {{"format", "pt"}};
+  file.tensors = {{"w", codec::DType::kF32, {2, 3}}, {"b", codec::DType::kBool, {5}}};
+  const auto layout = LayOutSafetensors(file);
+  Bytes whole = layout->header;
+  whole.resize(layout->file_bytes);
+  Put("safetensors/file", whole);
   Put("names/id", AsBytes(SampleId(random).Text()));
 }
 

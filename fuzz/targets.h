@@ -14,6 +14,8 @@
 #include "varve/format/head.h"
 #include "varve/format/names.h"
 #include "varve/format/pack.h"
+#include "varve/format/safetensors.h"
+#include "varve/format/state_tree.h"
 #include "varve/format/wire.h"
 
 namespace varve::fuzz {
@@ -140,15 +142,46 @@ inline void FuzzNames(ByteView input) {
   }
 }
 
+// A file is taken as it is, and as the header of a file whose length fields are sound.
+inline void FuzzSafetensors(ByteView input) {
+  const auto check = [](ByteView file) {
+    auto content = DecodeSafetensors(file);
+    if (!content.ok()) {
+      Require(ValidUtf8(content.error().message()), "a message is UTF-8");
+      return;
+    }
+    for (const SafetensorsRow& row : content->tensors) {
+      Require(row.bytes <= file.size() && row.offset <= file.size() - row.bytes,
+              "a tensor lies inside of its file");
+    }
+    const auto layout = LayOutSafetensors(*content);
+    if (!layout.ok()) return;  // Only names and numbers that grew past a limit.
+    Bytes again = layout->header;
+    again.resize(layout->file_bytes);
+    const auto twice = DecodeSafetensors(again);
+    Require(twice.ok() && twice->tensors.size() == content->tensors.size() &&
+                twice->metadata == content->metadata,
+            "what is laid out reads back");
+  };
+  check(input);
+  Bytes file;
+  for (size_t i = 0; i < 8; ++i) file.push_back(static_cast<std::byte>(input.size() >> (8 * i)));
+  file.insert(file.end(), input.begin(), input.end());
+  file.resize(file.size() + 16);
+  check(file);
+  static_cast<void>(FirstPlainValue(AsText(input)));
+}
+
 struct Target {
   const char* name;
   void (*run)(ByteView input);
 };
-inline constexpr std::array<Target, 6> kTargets = {{{"envelope", FuzzEnvelope},
+inline constexpr std::array<Target, 7> kTargets = {{{"envelope", FuzzEnvelope},
                                                     {"commit", FuzzCommit},
                                                     {"pack", FuzzPack},
                                                     {"head", FuzzHead},
                                                     {"control", FuzzControl},
-                                                    {"names", FuzzNames}}};
+                                                    {"names", FuzzNames},
+                                                    {"safetensors", FuzzSafetensors}}};
 
 }  // namespace varve::fuzz

@@ -8,6 +8,8 @@ void AddVerbs(Cli& cli) {
   AddLog(cli);
   AddShow(cli);
   AddDiff(cli);
+  AddSave(cli);
+  AddLoad(cli);
   AddPut(cli);
   AddGet(cli);
   AddAlias(cli);

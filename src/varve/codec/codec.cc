@@ -71,6 +71,8 @@ Shape ShapeOf(DType dtype) {
     case DType::kF8E5M2FNUZ:
     case DType::kF8E8M0FNU:
     case DType::kF4E2M1X2:
+    case DType::kF6E2M3X4:
+    case DType::kF6E3M2X4:
       return {1, false};
   }
   return {1, false};

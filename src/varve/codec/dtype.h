@@ -32,7 +32,9 @@ namespace varve::codec {
   X(kF4E2M1X2, 19, "f4_e2m1x2", 8)      \
   X(kC32, 20, "c32", 32)          \
   X(kC64, 21, "c64", 64)          \
-  X(kC128, 22, "c128", 128)
+  X(kC128, 22, "c128", 128)       \
+  X(kF6E2M3X4, 23, "f6_e2m3x4", 24)     \
+  X(kF6E3M2X4, 24, "f6_e3m2x4", 24)
 // clang-format on
 
 enum class DType : uint8_t {
