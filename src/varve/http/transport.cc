@@ -1,153 +1,25 @@
 #include "varve/http/transport.h"
 
-#include <curl/curl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <optional>
+
+#include "varve/http/exchange.h"
+#include "varve/http/pool.h"
 
 namespace varve::http {
 namespace {
 
-constexpr long kConnectTimeoutMs = 5'000;
-constexpr long kLowSpeedBytes = 1024, kLowSpeedSeconds = 20;
-constexpr long kIdleSeconds = 5;  // Servers drop idle connections about then.
-constexpr long kDownloadBufferBytes = 512 * 1024, kUploadBufferBytes = 512 * 1024;
-constexpr size_t kHeaderBytesMax = 64 * 1024;
-constexpr size_t kDroppedBytesMax =
-    4 * 1024 * 1024;  // Of an error's page; above, the connection goes.
-constexpr size_t kIdleHandlesMax = 64;
-constexpr int kPollMs = 1000;
-
-struct Handle {
-  CURL* easy = curl_easy_init();
-  CURLM* multi = curl_multi_init();
-  Handle() = default;
-  Handle(const Handle&) = delete;
-  Handle& operator=(const Handle&) = delete;
-  ~Handle() {
-    curl_easy_cleanup(easy);
-    curl_multi_cleanup(multi);
-  }
-};
-
-struct Exchange {
-  const Request* request = nullptr;
-  Reply reply;
-  size_t sent_bytes = 0, header_bytes = 0, dropped_bytes = 0;
-  int tries = 0;  // Times the request was about to be written to a connection.
-  bool too_large = false;
-};
-
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  });
-  return text;
-}
-
-size_t OnHeader(char* data, size_t, size_t bytes, void* context) {
-  auto& exchange = *static_cast<Exchange*>(context);
-  exchange.header_bytes += bytes;
-  if (exchange.header_bytes > kHeaderBytesMax) {
-    exchange.too_large = true;
-    return 0;
-  }
-  std::string line(data, bytes);
-  if (line.starts_with("HTTP/")) {  // Also after "100 Continue": only the last reply counts.
-    exchange.reply.headers.clear();
-    const size_t space = line.find(' ');
-    exchange.reply.status = space == std::string::npos ? 0 : std::atoi(line.c_str() + space + 1);
-    return bytes;
-  }
-  const size_t colon = line.find(':');
-  if (colon == std::string::npos) return bytes;
-  const size_t first = line.find_first_not_of(" \t", colon + 1);
-  const size_t last = line.find_last_not_of(" \t\r\n");
-  const bool empty = first == std::string::npos || last < first;
-  exchange.reply.headers[Lower(line.substr(0, colon))] =
-      empty ? "" : line.substr(first, last - first + 1);
-  return bytes;
-}
-
-size_t OnBody(char* data, size_t, size_t bytes, void* context) {
-  auto& exchange = *static_cast<Exchange*>(context);
-  const bool good = exchange.reply.status >= 200 && exchange.reply.status < 300;
-  if (good && !exchange.request->into.empty()) {
-    const MutableByteView room = exchange.request->into.subspan(exchange.reply.into_bytes);
-    if (bytes > room.size()) {
-      exchange.too_large = true;
-      return 0;
-    }
-    std::memcpy(room.data(), data, bytes);
-    exchange.reply.into_bytes += bytes;
-    return bytes;
-  }
-  ByteView piece = AsBytes({data, bytes});
-  if (!good) {
-    piece = piece.first(std::min(piece.size(), kErrorBodyBytesMax - exchange.reply.body.size()));
-    exchange.dropped_bytes += bytes - piece.size();
-  }
-  if (exchange.reply.body.size() + piece.size() > exchange.request->body_bytes_max ||
-      exchange.dropped_bytes > kDroppedBytesMax) {
-    exchange.too_large = true;
-    return 0;
-  }
-  exchange.reply.body.insert(exchange.reply.body.end(), piece.begin(), piece.end());
-  return bytes;
-}
-
-// Called before each writing of the request; a dead kept connection makes libcurl try a second one.
-int OnSend(void* context, char*, char*, int, int) {
-  auto& exchange = *static_cast<Exchange*>(context);
-  if (exchange.tries > 0 && exchange.request->once) return CURL_PREREQFUNC_ABORT;
-  ++exchange.tries;
-  return CURL_PREREQFUNC_OK;
-}
-
-size_t OnRead(char* into, size_t, size_t room, void* context) {
-  auto& exchange = *static_cast<Exchange*>(context);
-  const ByteView left = exchange.request->body.subspan(exchange.sent_bytes);
-  const size_t bytes = std::min(room, left.size());
-  std::memcpy(into, left.data(), bytes);
-  exchange.sent_bytes += bytes;
-  return bytes;
-}
-
-int OnSeek(void* context, curl_off_t offset, int) {
-  static_cast<Exchange*>(context)->sent_bytes = static_cast<size_t>(offset);
-  return CURL_SEEKFUNC_OK;
-}
-
-std::string HostOf(const std::string& url) {
-  const size_t start = url.find("://");
-  if (start == std::string::npos) return url;
-  return url.substr(start + 3, url.find_first_of("/?", start + 3) - start - 3);
-}
-
-Error FromCurl(CURLcode code, const std::string& url) {
-  const std::string host = HostOf(url);
-  const bool again = code == CURLE_ABORTED_BY_CALLBACK;  // Only OnSend aborts.
-  const std::string cause = again ? "the connection broke" : curl_easy_strerror(code);
-  if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
-      code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_ISSUER_ERROR) {
-    return Error(
-        ErrorCode::kInvalidArgument,
-        "the certificate of " + host + " is not trusted; set AWS_CA_BUNDLE to its authority");
-  }
-  if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
-    return Error(ErrorCode::kInvalidArgument, "the endpoint is not a URL: " + host);
-  }
-  if (code == CURLE_COULDNT_RESOLVE_HOST) {
-    return Error(ErrorCode::kUnavailable, "no such host " + host + "; check the endpoint");
-  }
-  if (code == CURLE_COULDNT_CONNECT) {
-    return Error(ErrorCode::kUnavailable,
-                 "cannot connect to " + host + "; check the endpoint and that it runs");
-  }
-  return Error(ErrorCode::kUnavailable, "no whole answer from " + host + ": " + cause);
-}
+constexpr int64_t kNsPerMs = 1'000'000;
+constexpr int64_t kPollMs = 1000;
+constexpr int64_t kQueuePollMs = 100;        // While the last of a body is on its way.
+constexpr int64_t kPostSilenceMs = 120'000;  // A store that works on a request sends blanks.
+constexpr int kHedgesMax = 4;
 
 }  // namespace
 
@@ -157,12 +29,18 @@ std::string Reply::Header(const std::string& name) const {
 }
 
 struct Transport::Impl {
-  std::mutex mutex;
-  std::vector<std::unique_ptr<Handle>> idle;  // Guarded by mutex.
+  explicit Impl(uint32_t connections) : pool(connections) {}
+  const pid_t owner_pid = getpid();
   std::string ca_bundle;
+  Pool pool;
+  std::mutex hedge_mutex;
+  int hedges_running = 0;  // Guarded by hedge_mutex, as the next.
+  uint64_t hedge_bytes = 0;
+  std::atomic<uint64_t> requests{0}, connections{0}, sent_bytes{0}, received_bytes{0},
+      copied_bytes{0}, hedges{0}, hedges_won{0}, cut_offs{0};
 };
 
-Transport::Transport() : impl_(std::make_unique<Impl>()) {
+Transport::Transport(uint32_t connections) : impl_(std::make_unique<Impl>(connections)) {
   static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
   static_cast<void>(initialised);
   for (const char* name : {"AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
@@ -170,98 +48,273 @@ Transport::Transport() : impl_(std::make_unique<Impl>()) {
     if (impl_->ca_bundle.empty() && path != nullptr) impl_->ca_bundle = path;
   }
 }
-Transport::~Transport() = default;
+
+Transport::~Transport() {
+  if (getpid() == impl_->owner_pid) return;
+  impl_->pool.Abandon();
+  static_cast<void>(impl_.release());
+}
+
+TransportStats Transport::stats() const {
+  return {.requests = impl_->requests,
+          .connections = impl_->connections,
+          .sent_bytes = impl_->sent_bytes,
+          .received_bytes = impl_->received_bytes,
+          .copied_bytes = impl_->copied_bytes,
+          .hedges = impl_->hedges,
+          .hedges_won = impl_->hedges_won,
+          .cut_offs = impl_->cut_offs};
+}
+
+// One call of Send: the request, and where it is late a second one beside it, in one multi handle.
+class Race {
+ public:
+  Race(Transport::Impl& shared, const OpContext& ctx, const Request& request, HostState& host,
+       std::vector<std::string> addresses)
+      : shared_(shared),
+        ctx_(ctx),
+        request_(request),
+        host_(host),
+        addresses_(std::move(addresses)),
+        handle_(shared_.pool.Take(host, ctx.clock().SteadyNs())) {}
+  Race(const Race&) = delete;
+  Race& operator=(const Race&) = delete;
+  ~Race();
+
+  Result<Reply> Run(bool* maybe_sent);
+
+ private:
+  int64_t now_ns() const { return ctx_.clock().SteadyNs(); }
+  bool is_read() const { return request_.method == "GET" && !request_.once; }
+  bool is_upload() const { return request_.method == "PUT" && !request_.once; }
+  void ReadLimits();
+  Status Loop();  // Until one answer counts; the error of one who stops it.
+  void TakeMessages();
+  bool Decided();
+  Status CheckLate();  // Cuts off an upload, or a POST that fell silent; hedges a read.
+  void StartHedge();
+  int64_t WaitMs();
+  void Account(Exchange& exchange);
+  void Learn(Exchange& winner);
+
+  Transport::Impl& shared_;
+  const OpContext& ctx_;
+  const Request& request_;
+  HostState& host_;
+  const std::vector<std::string> addresses_;
+  std::unique_ptr<Handle> handle_;
+  std::optional<Exchange> first_, second_;
+  CURL* second_easy_ = nullptr;
+  Bytes second_into_;
+  Exchange* winner_ = nullptr;
+  bool hedged_ = false;
+  bool clean_ = false;  // The handle's connection, if any, is fit for the next request.
+  int64_t cut_off_ms_ = 0, hedge_first_byte_ms_ = 0, hedge_whole_ms_ = 0;
+};
+
+Race::~Race() {
+  for (auto* exchange : {&first_, &second_}) {
+    if (!exchange->has_value()) continue;
+    Account(**exchange);
+    curl_multi_remove_handle(handle_->multi, (*exchange)->easy());
+    exchange->reset();
+  }
+  if (second_easy_ != nullptr) {
+    curl_easy_cleanup(second_easy_);
+    const std::lock_guard lock(shared_.hedge_mutex);
+    shared_.hedge_bytes -= second_into_.size();
+    --shared_.hedges_running;
+  }
+  if (clean_)
+    shared_.pool.Give(std::move(handle_), now_ns());
+  else
+    shared_.pool.Drop(std::move(handle_));
+}
+
+void Race::ReadLimits() {
+  const std::lock_guard lock(host_.mutex);
+  if (is_upload()) cut_off_ms_ = host_.uploads.limit_ms();
+  if (!is_read()) return;
+  hedge_first_byte_ms_ = host_.reads.first_byte_ms();
+  hedge_whole_ms_ = request_.into.empty() ? 0 : host_.reads.whole_ms(request_.into.size());
+}
+
+Result<Reply> Race::Run(bool* maybe_sent) {
+  ReadLimits();
+  ++shared_.requests;
+  first_.emplace(
+      handle_->easy, request_, ctx_.clock(),
+      Exchange::Options{
+          .into = request_.into, .addresses = addresses_, .ca_bundle = shared_.ca_bundle});
+  Status stopped;
+  {
+    const auto wake =
+        ctx_.cancel().OnCancel([multi = handle_->multi] { curl_multi_wakeup(multi); });
+    curl_multi_add_handle(handle_->multi, first_->easy());
+    stopped = Loop();
+  }
+  if (maybe_sent != nullptr)
+    *maybe_sent = first_->maybe_sent() || (second_.has_value() && second_->maybe_sent());
+  if (!stopped.ok()) return std::move(stopped).error();  // The handle goes, with its connection.
+  Learn(*winner_);
+  if (winner_ != &*first_) {
+    ++shared_.hedges_won;
+    // The first may have begun to write there; only its end makes the place ours.
+    curl_multi_remove_handle(handle_->multi, first_->easy());
+    std::memcpy(request_.into.data(), second_into_.data(),
+                std::min(second_into_.size(), request_.into.size()));
+  }
+  return winner_->TakeReply();
+}
+
+Status Race::Loop() {
+  for (;;) {
+    int running = 0;
+    if (curl_multi_perform(handle_->multi, &running) != CURLM_OK)
+      return Error(ErrorCode::kUnavailable,
+                   "no whole answer from " + host_.host.authority + ": the transport failed");
+    TakeMessages();
+    if (Decided()) return OkStatus();
+    VARVE_CHECK_OK(ctx_.Check());
+    VARVE_CHECK_OK(CheckLate());
+    curl_multi_poll(handle_->multi, nullptr, 0, static_cast<int>(WaitMs()), nullptr);
+  }
+}
+
+void Race::TakeMessages() {
+  int left = 0;
+  while (const CURLMsg* message = curl_multi_info_read(handle_->multi, &left)) {
+    if (message->msg != CURLMSG_DONE) continue;
+    const bool is_first = message->easy_handle == first_->easy();
+    (is_first ? *first_ : *second_).Finish(message->data.result);
+  }
+}
+
+bool Race::Decided() {
+  const bool second_open = second_.has_value() && !second_->done();
+  if (first_->done() && (first_->good() || !second_open)) {
+    winner_ = second_.has_value() && !first_->good() && second_->good() ? &*second_ : &*first_;
+  } else if (second_.has_value() && second_->done() && second_->good()) {
+    winner_ = &*second_;
+  }
+  return winner_ != nullptr;
+}
+
+Status Race::CheckLate() {
+  const int64_t now = now_ns();
+  if (cut_off_ms_ != 0 && !first_->answering()) {
+    const int64_t left_ns = first_->body_left_ns();
+    if (left_ns != 0 && now - left_ns >= cut_off_ms_ * kNsPerMs) {
+      ++shared_.cut_offs;
+      const std::lock_guard lock(host_.mutex);
+      host_.uploads.CutOff(cut_off_ms_);
+      return Error(ErrorCode::kUnavailable, "no answer from " + host_.host.authority + " for " +
+                                                std::to_string(cut_off_ms_) +
+                                                " ms after the body, far longer than usual");
+    }
+  }
+  if (request_.method == "POST" && now - first_->last_activity_ns() >= kPostSilenceMs * kNsPerMs) {
+    return Error(ErrorCode::kUnavailable, "no sign of life from " + host_.host.authority + " for " +
+                                              std::to_string(kPostSilenceMs / 1000) + " s");
+  }
+  const int64_t age = now - first_->begun_ns();
+  if (is_read() && !hedged_ &&
+      ((!first_->answering() && age >= hedge_first_byte_ms_ * kNsPerMs) ||
+       (hedge_whole_ms_ != 0 && age >= hedge_whole_ms_ * kNsPerMs))) {
+    hedged_ = true;
+    StartHedge();
+  }
+  return OkStatus();
+}
+
+void Race::StartHedge() {
+  {
+    const std::lock_guard lock(host_.mutex);
+    if (!host_.reads.Spend()) return;
+  }
+  const uint64_t bytes = request_.into.size();
+  {
+    const std::lock_guard lock(shared_.hedge_mutex);
+    if (shared_.hedges_running >= kHedgesMax || shared_.hedge_bytes + bytes > kHedgeBytesMax)
+      return;
+    ++shared_.hedges_running;
+    shared_.hedge_bytes += bytes;
+  }
+  ++shared_.hedges;
+  ++shared_.requests;
+  second_easy_ = curl_easy_init();
+  second_into_.resize(bytes);
+  std::vector<std::string> addresses = addresses_;
+  if (addresses.size() > 1) std::rotate(addresses.begin(), addresses.begin() + 1, addresses.end());
+  second_.emplace(second_easy_, request_, ctx_.clock(),
+                  Exchange::Options{.into = second_into_,
+                                    .addresses = std::move(addresses),
+                                    .ca_bundle = shared_.ca_bundle,
+                                    .new_connection = true});
+  curl_multi_add_handle(handle_->multi, second_easy_);
+}
+
+int64_t Race::WaitMs() {
+  int64_t wait_ms = std::min(kPollMs, ctx_.LeftMs());
+  const int64_t age_ms = (now_ns() - first_->begun_ns()) / kNsPerMs;
+  if (is_read() && !hedged_) {
+    if (!first_->answering()) wait_ms = std::min(wait_ms, hedge_first_byte_ms_ - age_ms);
+    if (hedge_whole_ms_ != 0) wait_ms = std::min(wait_ms, hedge_whole_ms_ - age_ms);
+  }
+  if (cut_off_ms_ != 0 && !first_->answering() && first_->sent_bytes() == request_.body.size())
+    wait_ms = std::min(wait_ms, kQueuePollMs);
+  return std::max<int64_t>(0, wait_ms);
+}
+
+void Race::Account(Exchange& exchange) {
+  shared_.sent_bytes += exchange.sent_bytes();
+  shared_.received_bytes += exchange.received_bytes();
+  shared_.copied_bytes += exchange.copied_bytes();
+  if (exchange.connected_anew()) ++shared_.connections;
+}
+
+void Race::Learn(Exchange& winner) {
+  const int64_t now_ms = now_ns() / kNsPerMs;
+  const std::string address = winner.PeerAddress();
+  if (winner.address_failed()) {
+    const std::lock_guard lock(host_.mutex);
+    // Nobody there: all that were tried. Silence: the one that was silent.
+    const bool all = !winner.maybe_sent();
+    for (const std::string& each : addresses_) {
+      if (all || each == address) host_.book.Failed(each, now_ms);
+    }
+    return;
+  }
+  clean_ = winner.whole();
+  if (&winner == &*first_ && winner.connected_anew()) shared_.pool.Connected(*handle_, address);
+  if (&winner != &*first_) shared_.pool.Connected(*handle_, "");
+  const std::lock_guard lock(host_.mutex);
+  host_.book.Worked(address);
+  if (&winner == &*first_ && winner.connected_anew()) {
+    // Those before it in the order were tried, and did not answer.
+    for (const std::string& each : addresses_) {
+      if (each == address) break;
+      host_.book.Failed(each, now_ms);
+    }
+  }
+  if (!winner.good() || !winner.answering()) return;
+  if (is_upload()) host_.uploads.Answered(winner.answer_wait_ns() / kNsPerMs);
+  if (is_read()) {
+    host_.reads.Finished(request_.into.size(),
+                         (winner.first_byte_ns() - winner.begun_ns()) / kNsPerMs,
+                         (winner.done_ns() - winner.begun_ns()) / kNsPerMs);
+  }
+}
 
 Result<Reply> Transport::Send(const OpContext& ctx, const Request& request, bool* maybe_sent) {
   if (maybe_sent != nullptr) *maybe_sent = false;
+  if (getpid() != impl_->owner_pid) {
+    return Error(ErrorCode::kUnsupported, "this process is a fork; open the lake again in it");
+  }
   VARVE_CHECK_OK(ctx.Check());
-  std::unique_ptr<Handle> handle;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    if (!impl_->idle.empty()) {
-      handle = std::move(impl_->idle.back());
-      impl_->idle.pop_back();
-    }
-  }
-  if (handle == nullptr) handle = std::make_unique<Handle>();
-  CURL* const easy = handle->easy;
-  Exchange exchange;
-  exchange.request = &request;
-  curl_slist* headers = curl_slist_append(nullptr, "Expect:");
-  for (const auto& [name, value] : request.headers)
-    headers = curl_slist_append(headers, (name + ": " + value).c_str());
-
-  curl_easy_reset(easy);
-  curl_easy_setopt(easy, CURLOPT_URL, request.url.c_str());
-  curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
-  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, kLowSpeedBytes);
-  curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, kLowSpeedSeconds);
-  curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, kIdleSeconds);
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, kDownloadBufferBytes);
-  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, kUploadBufferBytes);
-  if (!impl_->ca_bundle.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, impl_->ca_bundle.c_str());
-  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, OnSend);
-  curl_easy_setopt(easy, CURLOPT_PREREQDATA, &exchange);
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, OnHeader);
-  curl_easy_setopt(easy, CURLOPT_HEADERDATA, &exchange);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, OnBody);
-  curl_easy_setopt(easy, CURLOPT_WRITEDATA, &exchange);
-  if (request.method == "HEAD") {
-    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-  } else if (request.method == "PUT" || request.method == "POST") {
-    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
-    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, OnRead);
-    curl_easy_setopt(easy, CURLOPT_READDATA, &exchange);
-    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, OnSeek);
-    curl_easy_setopt(easy, CURLOPT_SEEKDATA, &exchange);
-  } else if (request.method != "GET") {
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
-  }
-
-  CURLcode outcome = CURLE_OK;
-  Status stopped;
-  {
-    const auto wake = ctx.cancel().OnCancel([multi = handle->multi] { curl_multi_wakeup(multi); });
-    curl_multi_add_handle(handle->multi, easy);
-    for (int running = 1; running > 0;) {
-      if (curl_multi_perform(handle->multi, &running) != CURLM_OK) {
-        outcome = CURLE_SEND_ERROR;
-        break;
-      }
-      stopped = ctx.Check();
-      if (!stopped.ok() && running > 0) break;
-      const auto wait_ms = static_cast<int>(std::min<int64_t>(kPollMs, ctx.LeftMs()));
-      if (running > 0)
-        curl_multi_poll(handle->multi, nullptr, 0, wait_ms, nullptr);
-      else
-        stopped = OkStatus();
-    }
-    int left = 0;
-    while (const CURLMsg* message = curl_multi_info_read(handle->multi, &left)) {
-      if (message->msg == CURLMSG_DONE) outcome = message->data.result;
-    }
-    curl_multi_remove_handle(handle->multi, easy);
-  }
-  curl_slist_free_all(headers);
-  if (maybe_sent != nullptr) *maybe_sent = exchange.tries > 0;
-  if (!stopped.ok())
-    return std::move(stopped).error();  // The handle goes, and its connection with it.
-  if (exchange.too_large) {
-    return Error(ErrorCode::kResourceExhausted,
-                 "the answer of " + HostOf(request.url) + " is larger than allowed");
-  }
-  if (outcome != CURLE_OK) return FromCurl(outcome, request.url);
-  const std::lock_guard lock(impl_->mutex);
-  if (impl_->idle.size() < kIdleHandlesMax) impl_->idle.push_back(std::move(handle));
-  return std::move(exchange.reply);
+  VARVE_TRY(HostState* const host, impl_->pool.HostOfUrl(request.url));
+  VARVE_TRY(std::vector<std::string> addresses, impl_->pool.Addresses(ctx, *host));
+  return Race(*impl_, ctx, request, *host, std::move(addresses)).Run(maybe_sent);
 }
 
 }  // namespace varve::http

@@ -1,10 +1,19 @@
-// One HTTP/1.1 request at a time over kept-alive connections, on libcurl. Knows no S3.
+// HTTP/1.1 requests over kept-alive connections, on libcurl. Knows no S3.
 //
 // The body is sent from the caller's memory and the reply lands in the caller's memory, or in
 // `body` up to body_bytes_max; of a reply that is not 2xx only the first kErrorBodyBytesMax are
-// kept. No redirect is followed. Nothing is retried, but for a kept connection that turns out dead
-// before any answer, and not even then when `once` is set. TLS is verified. Threads: any; each call
-// takes one connection from a bounded pool. Cancel and deadline reach the socket at once.
+// kept. No redirect is followed. TLS is verified.
+//
+// Nothing is retried, with two exceptions. A kept connection that turns out dead before any answer
+// is replaced by libcurl, and not even that when `once` is set. And a GET that is later than nearly
+// all others is asked a second time beside the first, on a new connection and another address; the
+// first good answer counts, the other is dropped (plan/latency.h). A PUT whose answer is later than
+// nearly all others after its body left is ended with kUnavailable, so that the caller repeats it.
+//
+// Connections go to all addresses of a name in turn; an address that fails rests (address_book.h).
+// Memory: each request under way holds kBufferedBytesPerRequest here, hedges kHedgeBytesMax in all.
+// Threads: any; a call takes one connection from a bounded pool. Cancel and deadline reach the
+// socket at once. A forked child is refused (kUnsupported) and harms no connection of its parent.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +29,10 @@
 namespace varve::http {
 
 inline constexpr size_t kErrorBodyBytesMax = 64 * kKiB;
+inline constexpr size_t kReceiveBufferBytes = 512 * kKiB, kSendBufferBytes = 512 * kKiB;
+// A request sends or receives; the rest is libcurl's and OpenSSL's own.
+inline constexpr size_t kBufferedBytesPerRequest = kReceiveBufferBytes + kSendBufferBytes;
+inline constexpr size_t kHedgeBytesMax = 64 * kMiB;
 
 struct Request {
   std::string method;  // "GET", "HEAD", "PUT", "POST", "DELETE"
@@ -39,17 +52,33 @@ struct Reply {
   std::string Header(const std::string& name) const;
 };
 
+// Since the transport was made.
+struct TransportStats {
+  uint64_t requests = 0, connections = 0;
+  uint64_t sent_bytes = 0, received_bytes = 0;  // Of bodies.
+  uint64_t copied_bytes = 0;                    // Of bodies, between libcurl's memory and others'.
+  uint64_t hedges = 0, hedges_won = 0, cut_offs = 0;
+};
+
 class Transport {
  public:
-  Transport();
+  // `connections`: how many requests are expected at once.
+  explicit Transport(uint32_t connections = 8);
   ~Transport();
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
   // Errors: kUnavailable with cause and host when no whole reply came (the request may have been
   // served); kInvalidArgument for a name, address or certificate that cannot work;
-  // kResourceExhausted for a reply above the caps; kCancelled, kTimeout. `maybe_sent`: false after
-  // an error only if no byte of the request can have reached the server.
+  // kResourceExhausted for a reply above the caps; kUnsupported in a forked child; kCancelled,
+  // kTimeout. `maybe_sent`: false after an error only if no byte of the request can have reached
+  // the server.
   Result<Reply> Send(const OpContext& ctx, const Request& request, bool* maybe_sent = nullptr);
 
+  TransportStats stats() const;
+
  private:
+  friend class Race;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
