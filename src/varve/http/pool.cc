@@ -31,6 +31,10 @@ Handle::~Handle() {
   curl_multi_cleanup(multi);
 }
 
+Pool::Pool(TransportOptions options) : options_(std::move(options)) {
+  if (!options_.resolve) options_.resolve = Resolve;
+}
+
 Result<HostState*> Pool::HostOfUrl(const std::string& url) {
   Host host = HostOf(url);
   const std::string key = host.name + ":" + std::to_string(host.port);
@@ -39,7 +43,7 @@ Result<HostState*> Pool::HostOfUrl(const std::string& url) {
   if (found != hosts_.end()) return found->second.get();
   if (hosts_.size() >= kHostsMax)
     return Error(ErrorCode::kResourceExhausted, "too many hosts are asked by one client");
-  return hosts_.emplace(key, std::make_unique<HostState>(std::move(host), connections_))
+  return hosts_.emplace(key, std::make_unique<HostState>(std::move(host), options_.connections))
       .first->second.get();
 }
 
@@ -54,7 +58,7 @@ Result<std::vector<std::string>> Pool::Addresses(const OpContext& ctx, HostState
   if (state.resolving || !state.book.Stale(now_ms())) return state.book.Order(now_ms());
   state.resolving = true;
   lock.unlock();
-  auto found = Resolve(ctx, state.host.name);
+  auto found = options_.resolve(ctx, state.host.name);
   lock.lock();
   state.resolving = false;
   state.resolved.notify_all();

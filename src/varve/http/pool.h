@@ -16,6 +16,7 @@
 
 #include "varve/exec/op_context.h"
 #include "varve/http/address_book.h"
+#include "varve/http/transport.h"
 #include "varve/http/url.h"
 #include "varve/plan/latency.h"
 
@@ -48,7 +49,7 @@ struct Handle {
 
 class Pool {
  public:
-  explicit Pool(uint32_t connections) : connections_(connections) {}
+  explicit Pool(TransportOptions options);
 
   // Errors: kResourceExhausted above kHostsMax hosts.
   Result<HostState*> HostOfUrl(const std::string& url);
@@ -70,7 +71,7 @@ class Pool {
 
  private:
   static constexpr size_t kIdleMax = 256, kHostsMax = 256;
-  const uint32_t connections_;
+  TransportOptions options_;  // With a resolver.
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<HostState>> hosts_;  // Guarded by mutex_.
   std::deque<std::unique_ptr<Handle>> idle_;                 // Guarded by mutex_; newest last.

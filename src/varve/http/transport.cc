@@ -29,7 +29,7 @@ std::string Reply::Header(const std::string& name) const {
 }
 
 struct Transport::Impl {
-  explicit Impl(uint32_t connections) : pool(connections) {}
+  explicit Impl(TransportOptions options) : pool(std::move(options)) {}
   const pid_t owner_pid = getpid();
   std::string ca_bundle;
   Pool pool;
@@ -40,7 +40,7 @@ struct Transport::Impl {
       copied_bytes{0}, hedges{0}, hedges_won{0}, cut_offs{0};
 };
 
-Transport::Transport(uint32_t connections) : impl_(std::make_unique<Impl>(connections)) {
+Transport::Transport(TransportOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {
   static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
   static_cast<void>(initialised);
   for (const char* name : {"AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {

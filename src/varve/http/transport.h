@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,10 +61,16 @@ struct TransportStats {
   uint64_t hedges = 0, hedges_won = 0, cut_offs = 0;
 };
 
+struct TransportOptions {
+  uint32_t connections = 8;  // How many requests are expected at once.
+  // The addresses of a name; empty: the system's (resolve.h).
+  std::function<Result<std::vector<std::string>>(const OpContext& ctx, const std::string& host)>
+      resolve;
+};
+
 class Transport {
  public:
-  // `connections`: how many requests are expected at once.
-  explicit Transport(uint32_t connections = 8);
+  explicit Transport(TransportOptions options = {});
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
