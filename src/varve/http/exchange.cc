@@ -78,6 +78,7 @@ Exchange::Exchange(CURL* easy, const Request& request, Clock& clock, Options opt
   curl_easy_setopt(easy_, CURLOPT_UPLOAD_BUFFERSIZE, static_cast<long>(kSendBufferBytes));
   if (!options_.ca_bundle.empty())
     curl_easy_setopt(easy_, CURLOPT_CAINFO, options_.ca_bundle.c_str());
+  if (request_.direct) curl_easy_setopt(easy_, CURLOPT_NOPROXY, "*");
   if (!options_.addresses.empty()) {
     const Host host = HostOf(request_.url);
     std::string entry = "+" + host.name + ":" + std::to_string(host.port) + ":";

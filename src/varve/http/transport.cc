@@ -29,7 +29,8 @@ std::string Reply::Header(const std::string& name) const {
 }
 
 struct Transport::Impl {
-  explicit Impl(TransportOptions options) : pool(std::move(options)) {}
+  explicit Impl(TransportOptions options)
+      : ca_bundle(options.ca_bundle), pool(std::move(options)) {}
   const pid_t owner_pid = getpid();
   std::string ca_bundle;
   Pool pool;

@@ -42,7 +42,8 @@ struct Request {
   ByteView body;         // Must stay until the return.
   MutableByteView into;  // Not empty: a 206 or 200 body goes here; more than fits is an error.
   uint64_t body_bytes_max = 64 * kMiB;
-  bool once = false;  // Reaches the server at most once.
+  bool once = false;    // Reaches the server at most once.
+  bool direct = false;  // Past any proxy: the address is this machine's own.
 };
 
 struct Reply {
@@ -62,6 +63,7 @@ struct TransportStats {
 };
 
 struct TransportOptions {
+  std::string ca_bundle;     // A file of authorities, before those of environment and system.
   uint32_t connections = 8;  // How many requests are expected at once.
   // The addresses of a name; empty: the system's (resolve.h).
   std::function<Result<std::vector<std::string>>(const OpContext& ctx, const std::string& host)>

@@ -191,10 +191,11 @@ TEST_F(Place, CancelReachesTheSocket) {
 
 TEST_F(Place, ADeadAddressIsPassedOverAndLeftAlone) {
   std::atomic<int> asked{0};
-  Transport transport({.connections = 8, .resolve = [&](const OpContext&, const std::string&) {
-                         ++asked;
-                         return Result<std::vector<std::string>>({"127.0.0.2", "127.0.0.1"});
-                       }});
+  Transport transport(
+      {.ca_bundle = {}, .connections = 8, .resolve = [&](const OpContext&, const std::string&) {
+         ++asked;
+         return Result<std::vector<std::string>>({"127.0.0.2", "127.0.0.1"});
+       }});
   const OpContext ctx;
   Request request = Get({});
   request.url = Url("store.invalid");
@@ -207,10 +208,11 @@ TEST_F(Place, ADeadAddressIsPassedOverAndLeftAlone) {
 }
 
 TEST_F(Place, ANameWithoutAnAddressIsSaidAndNothingWasSent) {
-  Transport transport({.connections = 8, .resolve = [](const OpContext&, const std::string& host) {
-                         return Result<std::vector<std::string>>(
-                             Error(ErrorCode::kUnavailable, "no such host " + host));
-                       }});
+  Transport transport(
+      {.ca_bundle = {}, .connections = 8, .resolve = [](const OpContext&, const std::string& host) {
+         return Result<std::vector<std::string>>(
+             Error(ErrorCode::kUnavailable, "no such host " + host));
+       }});
   Request request = Put(content_);
   request.url = Url("store.invalid");
   bool maybe_sent = true;
