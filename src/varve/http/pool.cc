@@ -1,7 +1,6 @@
 #include "varve/http/pool.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <utility>
 
@@ -13,7 +12,7 @@ namespace {
 constexpr int64_t kNsPerMs = 1'000'000;
 // libcurl opens a new connection after so long; the handle then counts as one without.
 constexpr int64_t kIdleNsMax = 4'500 * kNsPerMs;
-constexpr std::chrono::milliseconds kCancelPoll{50};
+constexpr int64_t kCancelPollNs = 50 * kNsPerMs;
 
 // The proxy resolves names, perhaps ones that this machine cannot.
 bool ProxyIsSet() {
@@ -52,7 +51,7 @@ Result<std::vector<std::string>> Pool::Addresses(const OpContext& ctx, HostState
   const auto now_ms = [&] { return ctx.clock().SteadyNs() / kNsPerMs; };
   std::unique_lock lock(state.mutex);
   while (state.resolving && state.book.empty()) {
-    state.resolved.wait_for(lock, kCancelPoll);
+    state.resolved.WaitFor(lock, kCancelPollNs);
     VARVE_CHECK_OK(ctx.Check());
   }
   if (state.resolving || !state.book.Stale(now_ms())) return state.book.Order(now_ms());
@@ -61,7 +60,7 @@ Result<std::vector<std::string>> Pool::Addresses(const OpContext& ctx, HostState
   auto found = options_.resolve(ctx, state.host.name);
   lock.lock();
   state.resolving = false;
-  state.resolved.notify_all();
+  state.resolved.NotifyAll();
   if (!found.ok() && state.book.empty()) return found;
   state.book.Learn(found.ok() ? *found : std::vector<std::string>(), now_ms());
   return state.book.Order(now_ms());

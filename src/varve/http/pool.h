@@ -6,7 +6,6 @@
 #include <curl/curl.h>
 #include <sys/types.h>
 
-#include <condition_variable>
 #include <deque>
 #include <map>
 #include <memory>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "varve/exec/op_context.h"
+#include "varve/exec/sync.h"
 #include "varve/http/address_book.h"
 #include "varve/http/transport.h"
 #include "varve/http/url.h"
@@ -26,8 +26,8 @@ namespace varve::http {
 struct HostState {
   HostState(Host of, uint32_t connections) : host(std::move(of)), uploads(connections) {}
   const Host host;
-  std::mutex mutex;
-  std::condition_variable resolved;
+  Mutex mutex;
+  CondVar resolved;
   bool resolving = false;  // Guarded by mutex, as are those below.
   AddressBook book;
   plan::FirstByteLimit uploads;
@@ -72,7 +72,7 @@ class Pool {
  private:
   static constexpr size_t kIdleMax = 256, kHostsMax = 256;
   TransportOptions options_;  // With a resolver.
-  std::mutex mutex_;
+  Mutex mutex_;
   std::map<std::string, std::unique_ptr<HostState>> hosts_;  // Guarded by mutex_.
   std::deque<std::unique_ptr<Handle>> idle_;                 // Guarded by mutex_; newest last.
 };

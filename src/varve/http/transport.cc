@@ -34,7 +34,7 @@ struct Transport::Impl {
   const pid_t owner_pid = getpid();
   std::string ca_bundle;
   Pool pool;
-  std::mutex hedge_mutex;
+  Mutex hedge_mutex;
   int hedges_running = 0;  // Guarded by hedge_mutex, as the next.
   uint64_t hedge_bytes = 0;
   std::atomic<uint64_t> requests{0}, connections{0}, sent_bytes{0}, received_bytes{0},
