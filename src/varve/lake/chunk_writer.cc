@@ -283,7 +283,7 @@ void ChunkWriter::Upload(OpenPack& pack) {
   auto id = core_.ids.Next(ctx_, options_.target);
   if (!id.ok()) return Fail(std::move(id).error());
   const store::Key key(format::PackKey(*id));
-  auto put = core_.store->PutNew(ctx_, key, pack.buffer.view().first(pack.used_bytes));
+  auto put = core_.transfers.Put(ctx_, key, pack.buffer.view().first(pack.used_bytes));
   if (!put.ok()) return Fail(std::move(put).error());
   stored_bytes_ += pack.used_bytes;
   ++packs_written_;

@@ -5,12 +5,13 @@
 
 #include "varve/format/names.h"
 #include "varve/plan/nearest.h"
+#include "varve/plan/read_plan.h"
 
 namespace varve::lake {
 namespace {
 
-constexpr uint64_t kIdleBufferBytesMax = 1 * kGiB;
-constexpr uint32_t kTransfersMax = 256;
+// A load must hold one read, and what the transport holds for it.
+constexpr uint64_t kEngineMemoryBytesMin = 4 * plan::kReadBytesMax;
 
 uint32_t Cores() { return std::max(1U, std::thread::hardware_concurrency()); }
 
@@ -47,7 +48,9 @@ Core::Core(std::shared_ptr<store::ObjectStore> object_store, LakeOptions lake_op
       options(lake_options),
       descriptor(std::move(lake_descriptor)),
       gate(lake_gate),
-      buffers(std::min(kIdleBufferBytesMax, lake_options.memory_bytes)),
+      transfers(store, {.connections = options.transfers,
+                        .memory_bytes = std::max(options.memory_bytes, kEngineMemoryBytesMin)}),
+      buffers(transfers.buffers()),
       ids(*store),
       guard(*store),
       heads(*store, guard, ids),
@@ -59,11 +62,7 @@ Core::Core(std::shared_ptr<store::ObjectStore> object_store, LakeOptions lake_op
           {.name = "varve-encode-bg",
            .threads = options.cpu_threads != 0 ? options.cpu_threads : std::max(1U, Cores() / 8),
            .queue_max = 1024,
-           .background = true}),
-      transfers({.name = "varve-transfer",
-                 .threads = std::clamp(options.transfers, 1U, kTransfersMax),
-                 .queue_max = 1024,
-                 .background = false}) {}
+           .background = true}) {}
 
 Status Core::CheckWritable() const {
   if (gate == format::Gate::kReadWrite) return OkStatus();

@@ -9,13 +9,15 @@
 
 #include "varve/exec/parallel.h"
 #include "varve/format/control.h"
-#include "varve/lake/buffer_pool.h"
 #include "varve/lake/gc_guard.h"
 #include "varve/lake/heads.h"
 #include "varve/lake/id_source.h"
 #include "varve/lake/lake.h"
+#include "varve/transfer/engine.h"
 
 namespace varve::lake {
+
+using transfer::BufferPool;
 
 struct Core {
   Core(std::shared_ptr<store::ObjectStore> object_store, LakeOptions lake_options,
@@ -25,13 +27,13 @@ struct Core {
   LakeOptions options;
   format::Descriptor descriptor;
   format::Gate gate;
-  BufferPool buffers;
+  transfer::Engine transfers;  // Requests. Encoders wait for transfers, never the reverse.
+  BufferPool& buffers;         // Of the engine.
   IdSource ids;
   GcGuard guard;
   Heads heads;
   ThreadPool encoders;             // Hash, compress: one task per chunk.
   ThreadPool background_encoders;  // The same for saves that must not disturb training.
-  ThreadPool transfers;            // Requests. Encoders wait for transfers, never the reverse.
   CancelToken closing;
 
   // Packs of other saves that were seen to exist in this session: reuse asks once per pack.

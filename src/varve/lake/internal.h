@@ -5,6 +5,7 @@
 
 #include "varve/lake/chunk_writer.h"
 #include "varve/lake/core.h"
+#include "varve/plan/read_plan.h"
 
 namespace varve::lake {
 
@@ -35,6 +36,10 @@ Result<uint64_t> Publish(const OpContext& ctx, Core& core, const Publication& pu
 Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
                                                   const std::shared_ptr<Core>& core,
                                                   std::string name, SaveOptions options);
+
+// The ranges that a plan asks for, of the packs of the commit.
+std::vector<transfer::RangeRead> RangesOf(const format::Commit& commit,
+                                          const std::vector<plan::PlannedRead>& plan);
 
 // Reads, decodes and verifies chunks, each into its destination; coalesces neighbours into one
 // request. Errors name the item and the chunk; destinations then hold unspecified bytes.

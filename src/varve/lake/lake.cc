@@ -87,7 +87,7 @@ void OpenLake::Shut() {
   core_->closing.Cancel();
   core_->encoders.Stop();
   core_->background_encoders.Stop();
-  core_->transfers.Stop();
+  core_->transfers.Stop(transfer::Engine::StopHow::kCancel);
 }
 
 Result<std::vector<ArtifactInfo>> OpenLake::ListArtifacts(const OpContext& ctx) {
@@ -112,8 +112,7 @@ Result<std::vector<ArtifactInfo>> OpenLake::ListArtifacts(const OpContext& ctx) 
     found[index] = std::move(info);
     return OkStatus();
   };
-  VARVE_CHECK_OK(
-      ParallelFor(ctx, core_->transfers, objects.size(), core_->options.transfers, read_one));
+  VARVE_CHECK_OK(core_->transfers.ForEach(ctx, objects.size(), read_one));
   std::vector<ArtifactInfo> artifacts;
   for (std::optional<ArtifactInfo>& info : found) {
     if (info.has_value()) artifacts.push_back(std::move(*info));

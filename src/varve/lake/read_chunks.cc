@@ -3,9 +3,7 @@
 #include <cstring>
 #include <mutex>
 
-#include "varve/exec/memory_budget.h"
 #include "varve/lake/internal.h"
-#include "varve/plan/read_plan.h"
 
 namespace varve::lake {
 namespace {
@@ -43,6 +41,17 @@ Status Deliver(const format::ChunkRow& row, const Wanted& wanted, ByteView paylo
 
 }  // namespace
 
+std::vector<transfer::RangeRead> RangesOf(const format::Commit& commit,
+                                          const std::vector<plan::PlannedRead>& plan) {
+  std::vector<transfer::RangeRead> ranges;
+  ranges.reserve(plan.size());
+  for (const plan::PlannedRead& planned : plan) {
+    ranges.push_back({store::Key(format::PackKey(commit.packs[planned.pack].id)), planned.offset,
+                      planned.bytes});
+  }
+  return ranges;
+}
+
 Status ReadChunks(const OpContext& ctx, Core& core, const format::Commit& commit,
                   const std::vector<ChunkRead>& reads,
                   const std::function<void(uint64_t raw_bytes)>& on_bytes) {
@@ -55,32 +64,27 @@ Status ReadChunks(const OpContext& ctx, Core& core, const format::Commit& commit
     refs.push_back({row.pack, row.offset, row.payload_bytes, chunk});
   }
   const std::vector<plan::PlannedRead> plan = plan::PlanReads(std::move(refs));
-  MemoryBudget budget(std::max(core.options.memory_bytes, plan::kReadBytesMax));
+  const std::vector<transfer::RangeRead> ranges = RangesOf(commit, plan);
   std::mutex progress_mutex;
-  const auto read_one = [&](size_t index) -> Status {
-    const plan::PlannedRead& planned = plan[index];
-    const std::string pack_key = format::PackKey(commit.packs[planned.pack].id);
-    const uint32_t first_chunk = static_cast<uint32_t>(planned.chunks.front());
+  transfer::RangeHandlers handlers;
+  handlers.failed = [&](size_t index, Error error) -> Status {
+    const auto first_chunk = static_cast<uint32_t>(plan[index].chunks.front());
+    const format::ChunkRow& row = commit.chunks[first_chunk];
     const std::string& item = *by_chunk.at(first_chunk).reads.front()->item;
-    VARVE_TRY(const MemoryBudget::Ticket ticket, budget.Acquire(ctx, planned.bytes));
-    const BufferPool::Buffer buffer = core.buffers.Take(planned.bytes);
-    auto got = core.store->GetRange(ctx, store::Key(pack_key), planned.offset, buffer.view());
-    if (!got.ok()) {
-      const format::ChunkRow& row = commit.chunks[first_chunk];
-      if (got.error().code() == ErrorCode::kNotFound)
-        return Damaged(row, item, pack_key, "lost its pack");
-      if (got.error().code() == ErrorCode::kCorrupt) {
-        return Damaged(row, item, pack_key, "is cut short: " + got.error().message());
-      }
-      return std::move(got.error().Prefix("reading '" + item + "'"));
-    }
+    const std::string& pack_key = ranges[index].key.str();
+    if (error.code() == ErrorCode::kNotFound) return Damaged(row, item, pack_key, "lost its pack");
+    if (error.code() == ErrorCode::kCorrupt)
+      return Damaged(row, item, pack_key, "is cut short: " + error.message());
+    return std::move(error.Prefix("reading '" + item + "'"));
+  };
+  handlers.deliver = [&](size_t index, ByteView bytes) -> Status {
+    const plan::PlannedRead& planned = plan[index];
     uint64_t raw_bytes = 0;
     for (const size_t chunk : planned.chunks) {
       const format::ChunkRow& row = commit.chunks[chunk];
-      const ByteView payload =
-          ByteView(buffer.view()).subspan(row.offset - planned.offset, row.payload_bytes);
+      const ByteView payload = bytes.subspan(row.offset - planned.offset, row.payload_bytes);
       const Wanted& wanted = by_chunk.at(static_cast<uint32_t>(chunk));
-      VARVE_CHECK_OK(Deliver(row, wanted, payload, pack_key));
+      VARVE_CHECK_OK(Deliver(row, wanted, payload, ranges[index].key.str()));
       raw_bytes += row.raw_bytes * wanted.reads.size();
     }
     if (on_bytes) {
@@ -89,7 +93,7 @@ Status ReadChunks(const OpContext& ctx, Core& core, const format::Commit& commit
     }
     return OkStatus();
   };
-  return ParallelFor(ctx, core.transfers, plan.size(), core.options.transfers, read_one);
+  return core.transfers.ReadRanges(ctx, ranges, handlers);
 }
 
 }  // namespace varve::lake

@@ -49,25 +49,24 @@ Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string
     }
   };
   const std::vector<plan::PlannedRead> plan = plan::PlanReads(std::move(refs));
-  const auto check = [&](size_t index) -> Status {
+  const std::vector<transfer::RangeRead> ranges = RangesOf(commit, plan);
+  transfer::RangeHandlers handlers;
+  handlers.failed = [&](size_t index, Error error) -> Status {
+    const ErrorCode code = error.code();
+    if (code != ErrorCode::kNotFound && code != ErrorCode::kCorrupt) return error;
+    const std::string what =
+        code == ErrorCode::kNotFound ? "its pack is gone" : "its pack is cut short";
+    for (const size_t chunk : plan[index].chunks) damaged(chunk, ranges[index].key.str(), what);
+    return OkStatus();
+  };
+  handlers.deliver = [&](size_t index, ByteView bytes) -> Status {
     const plan::PlannedRead& planned = plan[index];
-    const std::string pack_key = format::PackKey(commit.packs[planned.pack].id);
-    const BufferPool::Buffer buffer = core.buffers.Take(planned.bytes);
-    const auto got = core.store->GetRange(ctx, store::Key(pack_key), planned.offset, buffer.view());
-    if (!got.ok()) {
-      const ErrorCode code = got.error().code();
-      if (code != ErrorCode::kNotFound && code != ErrorCode::kCorrupt) return got.error();
-      const std::string what =
-          code == ErrorCode::kNotFound ? "its pack is gone" : "its pack is cut short";
-      for (const size_t chunk : planned.chunks) damaged(chunk, pack_key, what);
-      return OkStatus();
-    }
+    const std::string& pack_key = ranges[index].key.str();
     uint64_t raw_bytes = 0;
     for (const size_t chunk : planned.chunks) {
       const format::ChunkRow& row = commit.chunks[chunk];
       const BufferPool::Buffer raw = core.buffers.Take(row.raw_bytes);
-      const ByteView payload =
-          ByteView(buffer.view()).subspan(row.offset - planned.offset, row.payload_bytes);
+      const ByteView payload = bytes.subspan(row.offset - planned.offset, row.payload_bytes);
       const Status decoded = codec::DecodeChunk(row.codec, payload, raw.view());
       if (!decoded.ok()) {
         damaged(chunk, pack_key, "does not decode: " + decoded.error().message());
@@ -83,7 +82,7 @@ Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string
     if (on_progress) on_progress(progress);
     return OkStatus();
   };
-  VARVE_CHECK_OK(ParallelFor(ctx, core.transfers, plan.size(), core.options.transfers, check));
+  VARVE_CHECK_OK(core.transfers.ReadRanges(ctx, ranges, handlers));
   return report;
 }
 

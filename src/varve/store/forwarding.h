@@ -12,6 +12,7 @@ class ForwardingStore : public ObjectStore {
  public:
   explicit ForwardingStore(std::shared_ptr<ObjectStore> inner) : inner_(std::move(inner)) {}
   std::string Describe() const override { return inner_->Describe(); }
+  std::string Endpoint() const override { return inner_->Endpoint(); }
   Features features() const override { return inner_->features(); }
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override {
     return inner_->Head(ctx, key);

@@ -86,6 +86,7 @@ struct Features {
   bool conditional_swap = false;    // Cas with an expected etag is honoured, also in races.
   bool multipart = false;
   bool server_checksums = false;  // A body that does not match its checksum is refused.
+  uint64_t buffered_bytes = 0;    // What the client itself holds for each request under way.
 };
 
 struct PartReply {
@@ -98,6 +99,8 @@ class ObjectStore {
   virtual ~ObjectStore() = default;
 
   virtual std::string Describe() const = 0;  // "s3://bucket/prefix"; never a secret.
+  // What shares the limits of one server: stores of equal endpoints are paced together.
+  virtual std::string Endpoint() const { return Describe(); }
   virtual Features features() const = 0;
 
   // kNotFound if the key does not exist.

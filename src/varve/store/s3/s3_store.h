@@ -18,11 +18,13 @@ class S3Store final : public ObjectStore {
   explicit S3Store(S3Config config) : config_(std::move(config)) {}
 
   std::string Describe() const override { return "s3://" + config_.bucket + "/" + config_.prefix; }
+  std::string Endpoint() const override { return config_.endpoint; }
   Features features() const override {
     return {.conditional_create = true,
             .conditional_swap = true,
             .multipart = false,
-            .server_checksums = false};
+            .server_checksums = false,
+            .buffered_bytes = http::kBufferedBytesPerRequest};
   }
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override;
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;

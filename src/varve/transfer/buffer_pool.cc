@@ -1,10 +1,10 @@
-#include "varve/lake/buffer_pool.h"
+#include "varve/transfer/buffer_pool.h"
 
 #include <algorithm>
 #include <cstdlib>
 #include <utility>
 
-namespace varve::lake {
+namespace varve::transfer {
 namespace {
 
 constexpr uint64_t kPageBytes = 4096;
@@ -74,4 +74,4 @@ void BufferPool::Return(std::byte* data, uint64_t capacity_bytes) {
   std::free(data);
 }
 
-}  // namespace varve::lake
+}  // namespace varve::transfer

@@ -11,7 +11,7 @@
 
 #include "varve/base/bytes.h"
 
-namespace varve::lake {
+namespace varve::transfer {
 
 class BufferPool {
  public:
@@ -54,4 +54,4 @@ class BufferPool {
   uint64_t idle_bytes_ = 0;
 };
 
-}  // namespace varve::lake
+}  // namespace varve::transfer
