@@ -1,9 +1,9 @@
 # One command each; thin over CMake presets and tools/. See CONTRIBUTING.md.
-.PHONY: all demo test lint fmt asan tsan fuzz soak bench docs clean setup-build setup-test core
+.PHONY: all demo test lint fmt asan tsan fuzz sim soak bench docs clean setup-build setup-test core
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
 PYTHON := .venv/bin/python
-SOURCES = $$(find include src python fuzz tests bench -name '*.h' -o -name '*.cc' 2>/dev/null)
+SOURCES = $$(find include src python fuzz sim tests bench -name '*.h' -o -name '*.cc' 2>/dev/null)
 # Warnings are errors with the compiler that is tested; elsewhere a new warning stops nobody.
 WERROR = $$(c++ -dumpversion | grep -qx 12 && echo ON || echo OFF)
 # The tests are configured once their libraries are there, so that `make` and `make test` share a build.
@@ -58,10 +58,20 @@ fuzz: setup-test
 	@mkdir -p build/fuzz/found/$(T)
 	@build/fuzz/bin/$(T)_fuzz -max_total_time=$(SECONDS) build/fuzz/found/$(T) fuzz/corpus/$(T)
 
-# The unit tests again and again, each round from a seed of its own: make soak ROUNDS=20
+# Seeds of the simulator; a single one with its trace: make sim SEED=7, make sim SEED=1 COUNT=1000
+SEED ?= 1
+COUNT ?= 1
+JOBS ?= $$(nproc)
+sim: setup-test
+	@$(MAKE) --no-print-directory core GOALS=varve_sim
+	@build/release/bin/varve_sim --seed $(SEED) $(if $(filter 1,$(COUNT)),--trace,--count $(COUNT) --jobs $(JOBS))
+
+# The simulator for long, then the unit tests again and again: make soak SEEDS=2000000 ROUNDS=20
 ROUNDS ?= 20
+SEEDS ?= 2000000
 soak: setup-test
 	@$(MAKE) --no-print-directory core
+	@build/release/bin/varve_sim --seed 1 --count $(SEEDS) --jobs $(JOBS)
 	@ctest --test-dir build/release -L unit --output-on-failure --repeat until-fail:$(ROUNDS)
 
 bench: setup-test

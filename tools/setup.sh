@@ -32,6 +32,7 @@ if [ "$level" = test ]; then
   packages+=(
     libgtest-dev         # unit tests
     libgmock-dev         # their matchers
+    libboost-context-dev # the fibers of the simulator
     clang-14             # the compiler of the fuzz targets
     libclang-rt-14-dev   # libFuzzer and its sanitizers
     ceph-mon             # a real S3 server: its monitor,

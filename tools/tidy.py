@@ -52,7 +52,7 @@ CPP = [
     Rule(r"\b(sprintf|strcpy|strcat|strtok|gets)\s*\(", (), "use snprintf, std::string or std::string_view"),
     Rule(
         r"\b(std::)?f?printf\s*\(|\bstd::(cout|cerr)\b",
-        ("src/varve/cli/", "fuzz/", "bench/"),
+        ("src/varve/cli/", "fuzz/", "bench/", "sim/"),
         "return it: only cli prints",
     ),
     Rule(r"\busing namespace std;", (), "name what you use"),

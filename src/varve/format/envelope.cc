@@ -27,19 +27,25 @@ Error Damaged(const std::string& what, size_t offset) {
                "object is damaged: " + what + ". offset=" + std::to_string(offset));
 }
 
+// Kept per thread: making one costs more than a small section does.
+struct FreeContext {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
 Bytes Compress(ByteView raw) {
+  thread_local const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
+  if (context == nullptr) return {};
   Bytes out(ZSTD_compressBound(raw.size()));
-  const size_t length = ZSTD_compress(out.data(), out.size(), raw.data(), raw.size(), kLevel);
+  const size_t length =
+      ZSTD_compressCCtx(context.get(), out.data(), out.size(), raw.data(), raw.size(), kLevel);
   if (ZSTD_isError(length) != 0) return {};
   out.resize(length);
   return out;
 }
 
 bool Decompress(ByteView stored, MutableByteView raw) {
-  struct Free {
-    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
-  };
-  const std::unique_ptr<ZSTD_DCtx, Free> context(ZSTD_createDCtx());
+  thread_local const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
   if (context == nullptr) return false;
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, kWindowLogMax);
   const size_t length =

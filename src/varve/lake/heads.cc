@@ -80,6 +80,16 @@ Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& cha
 }
 
 Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
+  bool in_doubt = false;
+  auto head = TryCommit(ctx, change, in_doubt);
+  if (head.ok() || !in_doubt) return head;
+  return Error(
+      ErrorCode::kUnknownOutcome,
+      "the store does not say whether the commit to '" + change.name +
+          "' landed; look at its history before repeating it. cause=" + head.error().message());
+}
+
+Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change, bool& in_doubt) {
   int unknown_tries = 0;
   for (int race = 0; race < kCommitRacesMax; ++race) {
     VARVE_CHECK_OK(ctx.Check());
@@ -91,6 +101,7 @@ Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
       Remember(snapshot.head);
       return std::move(snapshot.head);
     }
+    in_doubt = false;  // Another version is there: what was sent before can land no more.
     VARVE_CHECK_OK(CheckFork(snapshot.head));
     std::vector<format::ObjectId> used = change.used;
     format::Head next = snapshot.head;
@@ -104,8 +115,11 @@ Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
     VARVE_TRY(const std::string json, format::EncodeHead(next));
 
     const store::Key key(format::HeadKey(change.name));
+    in_doubt = true;
     auto moved = store_.Cas(ctx, key, AsBytes(json), snapshot.etag);
+    bool in_doubt_before = false;
     while (!moved.ok() && Ambiguous(moved.error().code())) {
+      in_doubt_before = true;
       if (++unknown_tries > kUnknownTriesMax) break;
       VARVE_CHECK_OK(JitteredSleep(ctx, kUnknownBackoffMs << std::min(unknown_tries, 6)));
       // The same bytes under the same condition: it lands at most once.
@@ -116,17 +130,15 @@ Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
       return next;
     }
     const ErrorCode code = moved.error().code();
-    if (Ambiguous(code)) {
-      return Error(ErrorCode::kUnknownOutcome,
-                   "the store does not say whether the commit to '" + change.name +
-                       "' landed; look at its history before repeating it");
-    }
     if (code == ErrorCode::kNotFound) {
       return Error(
           ErrorCode::kCorrupt,
           "the head of '" + change.name + "' vanished while it was being written; run varve fsck");
     }
-    if (code != ErrorCode::kConflict) return std::move(moved).error();
+    if (code != ErrorCode::kConflict) {
+      in_doubt = in_doubt_before || Ambiguous(code) || code == ErrorCode::kCancelled;
+      return std::move(moved).error();
+    }
     VARVE_CHECK_OK(
         JitteredSleep(ctx, std::min(kRaceBackoffMaxMs, kRaceBackoffMs << std::min(race, 5))));
   }

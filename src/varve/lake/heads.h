@@ -57,11 +57,14 @@ class Heads {
     // True when `head` already holds this change; asked after a lost answer.
     std::function<bool(const format::Head&)> done;
   };
-  // Returns the head as it was written (or found done). Errors: the edit's; kConflict;
-  // kUnknownOutcome naming the artifact: the change may have landed or may still.
+  // Returns the head as it was written (or found done). Errors: kUnknownOutcome naming the
+  // artifact: the change may have landed or may still. Any other (the edit's, kConflict, a deadline
+  // or cancel before the write was sent): it did not land and never will.
   Result<format::Head> Commit(const OpContext& ctx, const Change& change);
 
  private:
+  // `in_doubt` on an error: a write was sent, and nothing says that it can land no more.
+  Result<format::Head> TryCommit(const OpContext& ctx, const Change& change, bool& in_doubt);
   Result<HeadSnapshot> ReadOrCreate(const OpContext& ctx, const Change& change, bool may_create);
   Status Fold(const OpContext& ctx, format::Head& head, std::vector<format::ObjectId>& used);
   Status CheckFork(const format::Head& head);

@@ -27,8 +27,12 @@ Result<format::ObjectId> IdSource::Next(const OpContext& ctx, const std::string&
     block.created_ms = ctx.clock().WallMs();
     VARVE_TRY(const std::string json, format::EncodeSessionBlock(block));
     const store::Key key(format::SessionKey(block.session, block.block));
-    VARVE_TRY(const auto info, store_.PutNew(ctx, key, AsBytes(json)));
-    static_cast<void>(info);
+    const auto reserved = store_.PutNew(ctx, key, AsBytes(json));
+    if (!reserved.ok()) {
+      // It may have landed, and its name takes no other bytes: the next try is another session.
+      session_ = 0;
+      return reserved.error();
+    }
     reserved_end_ += kIdsPerBlock;
   }
   return format::ObjectId::Make(session_, next_counter_++);

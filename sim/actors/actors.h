@@ -1,0 +1,37 @@
+// Who uses the lake in a run. Each is one process that opens the lake and does a few operations;
+// what it is told goes to the oracle. A dead process reports nothing. Threads: fibers.
+#pragma once
+
+#include "sim/world.h"
+
+namespace varve::sim {
+
+struct SaveChoice {
+  bool pauses = false;        // Long, before the commit.
+  std::string parent, alias;  // Empty: none.
+};
+// Chooses tensors, saves them, and reports. False: the process is to stop.
+bool SaveOnce(World& world, Process& process, Intent& intent, const SaveChoice& choice);
+
+// Operations from `done` on, which counts them.
+void RunActor(World& world, Process& process, Actor actor, uint32_t& done);
+
+// One operation of each kind; false: the process is to stop.
+bool LoadOnce(World& world, Process& process, lake::Lake& lake);
+bool LabelOnce(World& world, Process& process, lake::Lake& lake);
+bool ForgetOnce(World& world, Process& process, lake::Lake& lake);
+bool LookOnce(World& world, Process& process, lake::Lake& lake);
+bool CopyOnce(World& world, Process& process, lake::Lake& lake, lake::Lake& copy);
+bool SaveStep(World& world, Process& process, lake::Lake& lake, Intent& intent,
+              const SaveChoice& choice);
+
+// What operations share: a context, perhaps with a deadline, and the moment of its start.
+struct Operation {
+  Operation(World& world, Process& process);
+  OpContext ctx;
+  uint64_t from;  // Of the oracle.
+  bool healed;    // All was well from the start.
+};
+std::string AnyArtifact(Process& process);
+
+}  // namespace varve::sim

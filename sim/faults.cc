@@ -1,0 +1,56 @@
+#include "sim/faults.h"
+
+#include <cstdio>
+
+namespace varve::sim {
+
+const char* FaultName(uint32_t fault) {
+  static constexpr const char* kNames[] = {
+#define VARVE_SIM_NAME(name, what) #name,
+      VARVE_SIM_FAULTS(VARVE_SIM_NAME)
+#undef VARVE_SIM_NAME
+  };
+  return fault < kFaults ? kNames[fault] : "?";
+}
+
+const char* ActorName(uint32_t actor) {
+  static constexpr const char* kNames[] = {
+#define VARVE_SIM_NAME(name, what) #name,
+      VARVE_SIM_ACTORS(VARVE_SIM_NAME)
+#undef VARVE_SIM_NAME
+  };
+  return actor < kActors ? kNames[actor] : "?";
+}
+
+Config Config::FromSeed(uint64_t seed) {
+  SeededRandom random(seed * 0x9e3779b97f4a7c15 + 1);
+  Config config;
+  config.seed = seed;
+  config.actors = static_cast<uint32_t>(random.Next64()) & ((1U << kActors) - 1);
+  // Without a saver nothing happens.
+  if ((config.actors & 0b1111) == 0) config.actors |= 1U << random.Between(0, 3);
+  config.faults = static_cast<uint32_t>(random.Next64()) & ((1U << kFaults) - 1);
+  if (random.Between(0, 19) == 0) config.faults = 0;
+  static constexpr uint32_t kPermille[] = {10, 30, 80, 200};
+  config.strike_permille = kPermille[random.Between(0, 3)];
+  config.operations_max = static_cast<uint32_t>(random.Between(2, 5));
+  config.heals = random.Between(0, 1) == 0;
+  config.deep_history = random.Between(0, 199) == 0;
+  // The repeated entries of a deep history are one commit, which no copy would hold twice.
+  if (config.deep_history) config.actors &= ~(1U << kCopier);
+  return config;
+}
+
+std::string Config::Text() const {
+  char text[300];
+  std::snprintf(text, sizeof text,
+                "--seed %llu --actors 0x%x --faults 0x%x --operations %u --strike %u "
+                "--strikes %llu-%llu --heals %d --deep %d",
+                static_cast<unsigned long long>(seed), actors, faults, operations_max,
+                strike_permille, static_cast<unsigned long long>(strikes_from),
+                static_cast<unsigned long long>(strikes_until), heals ? 1 : 0,
+                deep_history ? 1 : 0);
+  return text;
+}
+
+}  // namespace varve::sim

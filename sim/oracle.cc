@@ -1,0 +1,320 @@
+#include "sim/oracle.h"
+
+#include <algorithm>
+
+#include "varve/codec/codec.h"
+#include "varve/format/names.h"
+#include "varve/hash/hash.h"
+
+namespace varve::sim {
+
+Intent& Intents::New(std::string artifact) {
+  auto intent = std::make_unique<Intent>();
+  intent->number = intents_.size() + 1;
+  intent->artifact = std::move(artifact);
+  Intent& reference = *intent;
+  intents_.emplace(reference.Message(), std::move(intent));
+  return reference;
+}
+
+Intent* Intents::Find(std::string_view message) {
+  const auto found = intents_.find(message);
+  return found == intents_.end() ? nullptr : found->second.get();
+}
+
+uint64_t Meaning(const format::Head* head, std::string_view address) {
+  if (head == nullptr || head->state == format::HeadState::kDeleted) return 0;
+  const auto live = [&](uint64_t version) {
+    return version != 0 && version <= head->last_version() && !head->forgotten.contains(version);
+  };
+  const size_t at = address.find('@');
+  if (at == std::string_view::npos) {
+    uint64_t version = head->last_version();
+    while (version > 0 && head->forgotten.contains(version)) --version;
+    return version;
+  }
+  const std::string label(address.substr(at + 1));
+  uint64_t version = 0;
+  if (const auto alias = head->aliases.find(label); alias != head->aliases.end()) {
+    version = alias->second;
+  } else if (const auto tag = head->tags.find(label); tag != head->tags.end()) {
+    version = tag->second;
+  } else if (label.size() > 1 && label[0] == 'v') {
+    version = std::strtoull(label.c_str() + 1, nullptr, 10);
+  }
+  return live(version) ? version : 0;
+}
+
+void Oracle::OnWrite(uint32_t process, const std::string& key, const StoredObject* before,
+                     const StoredObject& after, bool conditional) {
+  ++tick_;
+  static_cast<void>(process);
+  if (!conditional && before != nullptr && before->body != after.body) {
+    fail_("I4 a name was used twice: " + key);
+    return;
+  }
+  if (conditional && !key.starts_with("ref/") && !key.starts_with("gc/") && key != "lake.json") {
+    fail_("I7 a data object was swapped: " + key);
+    return;
+  }
+  if (key.starts_with(format::kHeadPrefix)) OnHead(key, before, after);
+}
+
+void Oracle::OnDelete(uint32_t process, const std::string& key, const StoredObject& object) {
+  ++tick_;
+  static_cast<void>(process);
+  static_cast<void>(object);
+  const auto found = references_.find(key);
+  if (found != references_.end() && found->second > 0) {
+    fail_("I5 deleted, though a live version names it: " + key);
+    return;
+  }
+  if (key.starts_with("ref/") || key == "lake.json" || key == format::kGcStateKey) {
+    fail_("I6 deleted, though it is no data: " + key);
+  }
+}
+
+void Oracle::SetLive(Version& version, bool live, const std::string& where) {
+  if (version.live == live) return;
+  version.live = live;
+  for (const std::string& key : version.objects) {
+    references_[key] += live ? 1 : -1;
+    if (live && bucket_.Find(key) == nullptr) fail_("I1 " + where + " names a missing " + key);
+  }
+}
+
+bool Oracle::CheckContent(const format::Commit& commit, const Intent& intent,
+                          const std::string& where) {
+  if (commit.tensors.size() != intent.tensors.size()) {
+    fail_("I1 " + where + " has another number of tensors than were saved");
+    return false;
+  }
+  for (const format::TensorRow& row : commit.tensors) {
+    const auto expected = intent.tensors.find(row.name);
+    if (expected == intent.tensors.end()) {
+      fail_("I1 " + where + " has a tensor that was not saved: " + row.name);
+      return false;
+    }
+    Bytes raw;
+    for (const uint32_t ordinal : row.chunks) {
+      const format::ChunkRow& chunk = commit.chunks[ordinal];
+      const std::string key = format::PackKey(commit.packs[chunk.pack].id);
+      const StoredObject* pack = bucket_.Find(key);
+      if (pack == nullptr || chunk.offset + chunk.payload_bytes > pack->body.size()) {
+        fail_("I1 " + where + " names a missing or short pack: " + key);
+        return false;
+      }
+      const size_t at = raw.size();
+      raw.resize(at + chunk.raw_bytes);
+      const MutableByteView into = MutableByteView(raw).subspan(at);
+      const ByteView payload = ByteView(pack->body).subspan(chunk.offset, chunk.payload_bytes);
+      if (!codec::DecodeChunk(chunk.codec, payload, into).ok() ||
+          hash::Blake3Of(into) != chunk.digest) {
+        fail_("I1 " + where + " has a chunk that does not hash right in " + key);
+        return false;
+      }
+    }
+    if (raw != expected->second) {
+      fail_("I1 " + where + " has other bytes than were saved in " + row.name);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Oracle::Learn(Artifact& artifact, const std::string& name, const format::VersionEntry& entry) {
+  const std::string where = "v" + std::to_string(entry.version) + " of " + name;
+  Version version;
+  version.entry = entry;
+  const std::string meta_key = format::MetaKey(entry.meta_id);
+  const StoredObject* meta = bucket_.Find(meta_key);
+  if (meta == nullptr) {
+    fail_("I1 " + where + " names a missing " + meta_key);
+    return false;
+  }
+  const auto decoded = format::DecodeCommit(meta->body);
+  if (!decoded.ok() || decoded->commit_id != entry.commit_id) {
+    fail_("I1 " + where + " names a commit object that is not its own");
+    return false;
+  }
+  version.objects.push_back(meta_key);
+  for (const format::PackRow& pack : decoded->commit.packs) {
+    version.objects.push_back(format::PackKey(pack.id));
+  }
+  version.intent = intents_.Find(decoded->commit.header.message);
+  if (version.intent == nullptr) {
+    fail_("I1 " + where + " was never saved by anyone");
+    return false;
+  }
+  if (!CheckContent(decoded->commit, *version.intent, where)) return false;
+  if (home_) {
+    if (version.intent->artifact != name) {
+      fail_("I7 " + where + " was saved to " + version.intent->artifact);
+      return false;
+    }
+    if (version.intent->fate == Intent::Fate::kRefused) {
+      fail_("P4 " + where + " appeared after its saver was told that it did not land");
+      return false;
+    }
+  }
+  // A copy keeps the commit; the same commit twice is one save that landed twice.
+  for (const auto& [number, other] : artifact.versions) {
+    if (other.intent == version.intent && entry.message != "deep") {
+      fail_("I4 " + where + " is the same save as v" + std::to_string(number));
+      return false;
+    }
+  }
+  Version& kept = artifact.versions.emplace(entry.version, std::move(version)).first->second;
+  SetLive(kept, true, where);
+  return true;
+}
+
+bool Oracle::CheckLink(const Artifact& artifact, const format::HistoryLink& link) {
+  const std::string key = format::HistoryKey(link.id);
+  const StoredObject* object = bucket_.Find(key);
+  if (object == nullptr) {
+    fail_("I1 a head links to a missing " + key);
+    return false;
+  }
+  const auto node = format::DecodeHistoryNode(object->body);
+  if (!node.ok()) {
+    fail_("I1 a head links to a damaged " + key);
+    return false;
+  }
+  for (const format::VersionEntry& entry : node->entries) {
+    const auto known = artifact.versions.find(entry.version);
+    if (known == artifact.versions.end() || known->second.entry != entry) {
+      fail_("I2 folding changed v" + std::to_string(entry.version));
+      return false;
+    }
+  }
+  return true;
+}
+
+void Oracle::OnHead(const std::string& key, const StoredObject* before, const StoredObject& after) {
+  const auto name = format::NameFromHeadKey(key);
+  auto decoded = format::DecodeHead(AsText(after.body));
+  if (!name.ok() || !decoded.ok() || decoded->name != *name) {
+    fail_("I1 a head that cannot be read was written: " + key);
+    return;
+  }
+  const auto head = std::make_shared<const format::Head>(std::move(decoded).value());
+  Artifact& artifact = artifacts_[*name];
+  static const format::Head kNone;
+  const HeadRef held = artifact.states.empty() ? nullptr : artifact.states.back().second;
+  const format::Head& old = held == nullptr ? kNone : *held;
+  if (before != nullptr && before->alive()) {
+    if (head->seq != old.seq + 1 || head->prev_nonce != old.nonce || head->nonce == old.nonce) {
+      fail_("I3 the head of " + *name + " does not follow the one before it");
+      return;
+    }
+    if (head->gc_epoch < old.gc_epoch) return fail_("I3 gc_epoch of " + *name + " went back");
+  } else if (!head->versions.empty() || held != nullptr) {
+    return fail_("I3 the head of " + *name + " was born with content");
+  }
+  if (head->last_version() < old.last_version()) return fail_("I2 " + *name + " lost a version");
+  // Before anything is learned: what the new head folded away must be known as it was.
+  for (const format::HistoryLink& link : head->history) {
+    const std::string link_key = format::HistoryKey(link.id);
+    if (artifact.links.contains(link_key)) continue;
+    if (!CheckLink(artifact, link)) return;
+    artifact.links.insert(link_key);
+    ++references_[link_key];
+  }
+  uint64_t fresh = 0;
+  for (const format::VersionEntry& entry : head->versions) {
+    const auto known = artifact.versions.find(entry.version);
+    if (known != artifact.versions.end()) {
+      if (known->second.entry == entry) continue;
+      return fail_("I2 v" + std::to_string(entry.version) + " of " + *name + " changed");
+    }
+    ++fresh;
+    if (!Learn(artifact, *name, entry)) return;
+  }
+  static_cast<void>(fresh);
+  for (auto& [number, version] : artifact.versions) {
+    SetLive(version, !head->forgotten.contains(number),
+            "v" + std::to_string(number) + " of " + *name);
+  }
+  for (const auto& [tag, version] : old.tags) {
+    const auto now = head->tags.find(tag);
+    if (now == head->tags.end() || now->second != version) {
+      return fail_("I3 the tag " + tag + " of " + *name + " moved or vanished");
+    }
+  }
+  for (const auto* labels : {&head->tags, &head->aliases}) {
+    for (const auto& [label, version] : *labels) {
+      if (head->forgotten.contains(version)) {
+        return fail_("I3 " + label + " of " + *name + " names a forgotten version");
+      }
+    }
+  }
+  artifact.states.emplace_back(tick_, head);
+}
+
+void Oracle::Acknowledged(Intent& intent, uint64_t version) {
+  intent.fate = Intent::Fate::kAcknowledged;
+  intent.version = version;
+  const Intent* found = IntentOf(intent.artifact, version);
+  if (found != &intent) {
+    fail_("P1 " + intent.artifact + "@v" + std::to_string(version) +
+          " was acknowledged to a saver whose version it is not");
+  }
+}
+
+void Oracle::Refused(Intent& intent, const std::string& error) {
+  intent.fate = Intent::Fate::kRefused;
+  const auto artifact = artifacts_.find(intent.artifact);
+  if (artifact == artifacts_.end()) return;
+  for (const auto& [number, version] : artifact->second.versions) {
+    if (version.intent != &intent) continue;
+    fail_("P4 v" + std::to_string(number) + " of " + intent.artifact +
+          " landed, but its saver was told: " + error);
+  }
+}
+
+bool Oracle::Ever(const std::string& artifact, uint64_t from,
+                  const std::function<bool(const format::Head*)>& holds) const {
+  const auto found = artifacts_.find(artifact);
+  if (found == artifacts_.end()) return holds(nullptr);
+  const auto& states = found->second.states;
+  if (states.empty() || states.front().first > from) {
+    if (holds(nullptr)) return true;
+  }
+  for (size_t i = 0; i < states.size(); ++i) {
+    const bool over = i + 1 < states.size() && states[i + 1].first <= from;
+    if (!over && holds(states[i].second.get())) return true;
+  }
+  return false;
+}
+
+HeadRef Oracle::Latest(const std::string& artifact) const {
+  const auto found = artifacts_.find(artifact);
+  if (found == artifacts_.end() || found->second.states.empty()) return nullptr;
+  return found->second.states.back().second;
+}
+
+const Intent* Oracle::IntentOf(const std::string& artifact, uint64_t version) const {
+  const auto found = artifacts_.find(artifact);
+  if (found == artifacts_.end()) return nullptr;
+  const auto known = found->second.versions.find(version);
+  return known == found->second.versions.end() ? nullptr : known->second.intent;
+}
+
+void Oracle::CheckEnd() {
+  for (const auto& [key, count] : references_) {
+    if (count > 0 && bucket_.Find(key) == nullptr) {
+      return fail_("I1 a live version names a missing " + key);
+    }
+  }
+}
+
+std::vector<std::string> Oracle::Artifacts() const {
+  std::vector<std::string> names;
+  for (const auto& [name, artifact] : artifacts_) {
+    if (!artifact.states.empty()) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace varve::sim

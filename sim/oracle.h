@@ -1,0 +1,98 @@
+// What must be true of a bucket after every change, and of every answer a client was given.
+//
+// The oracle decodes each head as it is written, each version once as it appears, and compares the
+// bytes with what the saver was told to save. It knows formats, and nothing of how lake/ works.
+// Numbers in messages (I1 ...) are those of docs/consistency.md. Threads: one.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sim/store/bucket.h"
+#include "varve/format/commit.h"
+#include "varve/format/head.h"
+
+namespace varve::sim {
+
+// What a saver is about to save; found again by the message of the version.
+struct Intent {
+  uint64_t number = 0;
+  std::string artifact;
+  std::map<std::string, Bytes> tensors;
+  enum class Fate { kOpen, kAcknowledged, kRefused, kUnknown } fate = Fate::kOpen;
+  uint64_t version = 0;  // As acknowledged.
+  std::string Message() const { return "s" + std::to_string(number); }
+};
+
+class Intents {  // Shared by the oracles of all buckets.
+ public:
+  Intent& New(std::string artifact);
+  Intent* Find(std::string_view message);
+
+ private:
+  std::map<std::string, std::unique_ptr<Intent>, std::less<>> intents_;
+};
+
+using HeadRef = std::shared_ptr<const format::Head>;
+
+class Oracle final : public Observer {
+ public:
+  using Fail = std::function<void(std::string)>;
+  // `home`: the intents are acknowledged in this bucket; in another one they only may appear.
+  Oracle(Bucket& bucket, Intents& intents, bool home, Fail fail)
+      : bucket_(bucket), intents_(intents), home_(home), fail_(std::move(fail)) {}
+
+  void OnWrite(uint32_t process, const std::string& key, const StoredObject* before,
+               const StoredObject& after, bool conditional) override;
+  void OnDelete(uint32_t process, const std::string& key, const StoredObject& object) override;
+
+  // Answers of a save. A refusal is an error that says: definitely not.
+  void Acknowledged(Intent& intent, uint64_t version);
+  void Refused(Intent& intent, const std::string& error);
+
+  // A moment, for the window of an operation.
+  uint64_t now() const { return tick_; }
+  // True when `holds` of the head in some state between `from` and now; null: absent.
+  bool Ever(const std::string& artifact, uint64_t from,
+            const std::function<bool(const format::Head*)>& holds) const;
+  HeadRef Latest(const std::string& artifact) const;
+  const Intent* IntentOf(const std::string& artifact, uint64_t version) const;
+
+  void CheckEnd();  // Everything live is there.
+  std::vector<std::string> Artifacts() const;
+
+ private:
+  struct Version {
+    format::VersionEntry entry;
+    std::vector<std::string> objects;  // Keys, its own first.
+    Intent* intent = nullptr;
+    bool live = false;
+  };
+  struct Artifact {
+    std::vector<std::pair<uint64_t, HeadRef>> states;  // By tick.
+    std::map<uint64_t, Version> versions;
+    std::set<std::string> links;
+  };
+  void OnHead(const std::string& key, const StoredObject* before, const StoredObject& after);
+  bool Learn(Artifact& artifact, const std::string& name, const format::VersionEntry& entry);
+  bool CheckContent(const format::Commit& commit, const Intent& intent, const std::string& where);
+  bool CheckLink(const Artifact& artifact, const format::HistoryLink& link);
+  void SetLive(Version& version, bool live, const std::string& where);
+
+  Bucket& bucket_;
+  Intents& intents_;
+  const bool home_;
+  const Fail fail_;
+  uint64_t tick_ = 0;
+  std::map<std::string, Artifact> artifacts_;
+  std::map<std::string, int, std::less<>> references_;  // Objects that live versions name.
+};
+
+// The version that an address (name, name@v3, name@label) means in `head`; 0: none.
+uint64_t Meaning(const format::Head* head, std::string_view address);
+
+}  // namespace varve::sim
