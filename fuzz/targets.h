@@ -3,6 +3,7 @@
 // A violation aborts the process, which is how a fuzzer learns of it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +18,7 @@
 #include "varve/format/safetensors.h"
 #include "varve/format/state_tree.h"
 #include "varve/format/wire.h"
+#include "varve/plan/retention.h"
 
 namespace varve::fuzz {
 
@@ -172,16 +174,44 @@ inline void FuzzSafetensors(ByteView input) {
   static_cast<void>(FirstPlainValue(AsText(input)));
 }
 
+inline void FuzzPolicy(ByteView input) {
+  const auto set = plan::ParsePolicies(AsText(input));
+  if (!set.ok()) {
+    Require(ValidUtf8(set.error().message()), "a refusal is UTF-8");
+    return;
+  }
+  const std::string text = plan::PolicyText(*set);
+  const auto again = plan::ParsePolicies(text);
+  Require(again.ok() || text.size() > plan::kPolicyBytesMax, "a printed policy reads back");
+  if (again.ok()) Require(plan::PolicyText(*again) == text, "a tree has one spelling");
+  std::vector<plan::Candidate> history(3);
+  for (uint64_t i = 0; i < history.size(); ++i) {
+    plan::Candidate& each = history[i];
+    each.artifact = "team/llama";
+    each.kind = "checkpoint";
+    each.version = i + 1;
+    each.time_ms = INT64_MAX / 2 * static_cast<int64_t>(i);
+    each.step = INT64_MIN + static_cast<int64_t>(i);
+    each.metrics = {{"loss", 1.0}};
+    each.components = {"optimizer", "weights"};
+  }
+  const auto verdicts = plan::Judge(*set, history, INT64_MAX, {.allow_unknown_metrics = true});
+  const bool floors = std::all_of(set->policies.begin(), set->policies.end(),
+                                  [](const plan::Policy& each) { return each.floor > 0; });
+  if (verdicts.ok()) Require(!floors || verdicts->back().whole, "the newest stays");
+}
+
 struct Target {
   const char* name;
   void (*run)(ByteView input);
 };
-inline constexpr std::array<Target, 7> kTargets = {{{"envelope", FuzzEnvelope},
+inline constexpr std::array<Target, 8> kTargets = {{{"envelope", FuzzEnvelope},
                                                     {"commit", FuzzCommit},
                                                     {"pack", FuzzPack},
                                                     {"head", FuzzHead},
                                                     {"control", FuzzControl},
                                                     {"names", FuzzNames},
-                                                    {"safetensors", FuzzSafetensors}}};
+                                                    {"safetensors", FuzzSafetensors},
+                                                    {"policy", FuzzPolicy}}};
 
 }  // namespace varve::fuzz
