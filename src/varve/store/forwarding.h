@@ -39,6 +39,33 @@ class ForwardingStore : public ObjectStore {
                                           std::span<const Key> keys) override {
     return inner_->Delete(ctx, keys);
   }
+  Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key) override {
+    return inner_->CreateMultipart(ctx, key);
+  }
+  Result<PartReply> PutPart(const OpContext& ctx, const Key& key, const std::string& upload_id,
+                            uint32_t part_number, ByteView body) override {
+    return inner_->PutPart(ctx, key, upload_id, part_number, body);
+  }
+  Result<PartPage> ListParts(const OpContext& ctx, const Key& key, const std::string& upload_id,
+                             uint32_t after) override {
+    return inner_->ListParts(ctx, key, upload_id, after);
+  }
+  Result<ObjectInfo> CompleteMultipart(const OpContext& ctx, const Key& key,
+                                       const std::string& upload_id,
+                                       std::span<const PartReply> parts) override {
+    return inner_->CompleteMultipart(ctx, key, upload_id, parts);
+  }
+  Status AbortMultipart(const OpContext& ctx, const Key& key,
+                        const std::string& upload_id) override {
+    return inner_->AbortMultipart(ctx, key, upload_id);
+  }
+  Result<UploadPage> ListUploads(const OpContext& ctx, std::string_view prefix,
+                                 const std::string& token) override {
+    return inner_->ListUploads(ctx, prefix, token);
+  }
+  Result<Secret> Presign(const OpContext& ctx, const PresignRequest& request) override {
+    return inner_->Presign(ctx, request);
+  }
 
  protected:
   std::shared_ptr<ObjectStore> inner_;

@@ -43,6 +43,17 @@ Result<ObjectInfo> ObjectStore::CompleteMultipart(const OpContext&, const Key&, 
 Status ObjectStore::AbortMultipart(const OpContext&, const Key&, const std::string&) {
   return NoMultipart();
 }
+Result<PartPage> ObjectStore::ListParts(const OpContext&, const Key&, const std::string&,
+                                        uint32_t) {
+  return NoMultipart();
+}
+Result<UploadPage> ObjectStore::ListUploads(const OpContext&, std::string_view,
+                                            const std::string&) {
+  return NoMultipart();
+}
+Result<Secret> ObjectStore::Presign(const OpContext&, const PresignRequest&) {
+  return Error(ErrorCode::kUnsupported, "this store has no addresses to hand out");
+}
 
 Result<std::vector<ListedObject>> ListAll(const OpContext& ctx, ObjectStore& store,
                                           std::string_view prefix, size_t keys_max) {

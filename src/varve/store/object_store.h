@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "varve/base/bytes.h"
+#include "varve/base/secret.h"
 #include "varve/base/strong.h"
 #include "varve/exec/op_context.h"
 #include "varve/result.h"
@@ -89,9 +90,40 @@ struct Features {
   uint64_t buffered_bytes = 0;    // What the client itself holds for each request under way.
 };
 
+// Multipart upload: one new object in parts of 5 MiB to 5 GiB (the last may be smaller), numbered
+// from 1 to kPartsMax.
+inline constexpr uint32_t kPartsMax = 10'000;
+inline constexpr uint32_t kPartPageMax = 1000;
+
 struct PartReply {
   Etag etag;
-  std::string checksum;
+  std::string checksum;  // As the store names it; opaque here, handed back to CompleteMultipart.
+  uint32_t number = 0;   // From 1.
+  uint64_t bytes = 0;
+};
+struct PartPage {
+  std::vector<PartReply> parts;  // In order of their numbers.
+  uint32_t next_after = 0;       // For the next page; 0: this was the last.
+};
+struct PendingUpload {
+  Key key;
+  std::string upload_id;
+  int64_t started_ms = 0;  // The store's clock; 0 when it did not say.
+};
+struct UploadPage {
+  std::vector<PendingUpload> uploads;
+  std::string next_token;  // Empty: this was the last page.
+};
+
+// A URL that lets whoever has it do one thing to one key until it ends.
+inline constexpr uint32_t kPresignSecondsMax = 15 * 60;
+struct PresignRequest {
+  enum class Verb : uint8_t { kGet, kPut, kPutPart };
+  Verb verb = Verb::kGet;
+  Key key;
+  uint32_t ttl_s = kPresignSecondsMax;  // At most that; never past the signer's credentials.
+  std::string upload_id = "";           // Only kPutPart, as part_number.
+  uint32_t part_number = 0;
 };
 
 class ObjectStore {
@@ -136,15 +168,33 @@ class ObjectStore {
   virtual Result<std::vector<DeleteReply>> Delete(const OpContext& ctx,
                                                   std::span<const Key> keys) = 0;
 
-  // Multipart upload of one new object; kUnsupported unless features().multipart.
+  // Multipart upload of one object under a name that was never used before; kUnsupported unless
+  // features().multipart. Nothing is visible under `key` before it is completed. An upload that is
+  // neither completed nor aborted keeps its parts, which are paid for, until ListUploads finds it.
   virtual Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key);
+  // Safe to repeat: the last acknowledged body of a part number counts. `body` must stay until the
+  // return.
   virtual Result<PartReply> PutPart(const OpContext& ctx, const Key& key,
                                     const std::string& upload_id, uint32_t part_number,
                                     ByteView body);
+  // Those that were acknowledged, from number `after` + 1 on. kNotFound: no such upload.
+  virtual Result<PartPage> ListParts(const OpContext& ctx, const Key& key,
+                                     const std::string& upload_id, uint32_t after);
+  // Makes the parts, in order, the object, and looks whether it is there whole. Safe to repeat
+  // after an error, but never twice at once. kNotFound: neither the upload nor the object is there;
+  // upload again. kAlreadyExists: other bytes have the name. kCorrupt: parts are missing or differ.
   virtual Result<ObjectInfo> CompleteMultipart(const OpContext& ctx, const Key& key,
                                                const std::string& upload_id,
                                                std::span<const PartReply> parts);
+  // Ok when nothing is left of the upload, also when it never was. An error: parts may be left.
   virtual Status AbortMultipart(const OpContext& ctx, const Key& key, const std::string& upload_id);
+  // One page of the uploads under way whose keys start with `prefix`. Advisory: a store may show a
+  // new one late.
+  virtual Result<UploadPage> ListUploads(const OpContext& ctx, std::string_view prefix,
+                                         const std::string& token);
+
+  // kUnsupported where the store has no URLs. Asks nobody, but for credentials that are due.
+  virtual Result<Secret> Presign(const OpContext& ctx, const PresignRequest& request);
 };
 
 // All pages of a listing. kResourceExhausted above `keys_max`.

@@ -134,10 +134,79 @@ void Listing(ObjectStore& store) {
                ValidKey(""));
 }
 
+PartReply MustPut(ObjectStore& store, const Key& key, const std::string& id, uint32_t number,
+                  ByteView body) {
+  const auto part = store.PutPart(OpContext(), key, id, number, body);
+  EXPECT_TRUE(part.ok()) << part.error().ToString();
+  return part.ok() ? *part : PartReply();
+}
+
+std::vector<std::string> PendingIds(ObjectStore& store, std::string_view prefix) {
+  std::vector<std::string> ids;
+  std::string token;
+  do {
+    const auto page = store.ListUploads(OpContext(), prefix, token);
+    EXPECT_TRUE(page.ok()) << page.error().ToString();
+    if (!page.ok()) break;
+    for (const PendingUpload& each : page->uploads) ids.push_back(each.upload_id);
+    token = page->next_token;
+  } while (!token.empty());
+  return ids;
+}
+
+void Multipart(ObjectStore& store) {
+  if (!store.features().multipart) return;
+  const OpContext ctx;
+  const Key key("pack/01/large+=");
+  const Bytes body = Pattern(5 * kMiB + 11, 2);
+  const ByteView first = ByteView(body).first(5 * kMiB), second = ByteView(body).subspan(5 * kMiB);
+  const auto id = store.CreateMultipart(ctx, key);
+  ASSERT_TRUE(id.ok()) << id.error().ToString();
+  MustPut(store, key, *id, 1, Pattern(5 * kMiB, 3));           // Replaced below.
+  const PartReply last = MustPut(store, key, *id, 7, second);  // In any order, with gaps.
+  const PartReply head = MustPut(store, key, *id, 1, first);
+  EXPECT_EQ(CodeOf(store.Head(ctx, key)), ErrorCode::kNotFound) << "visible before it is complete";
+  EXPECT_EQ(PendingIds(store, "pack/01/"), std::vector<std::string>{*id});
+  EXPECT_TRUE(PendingIds(store, "other/").empty());
+  const auto listed = store.ListParts(ctx, key, *id, 0);
+  ASSERT_TRUE(listed.ok()) << listed.error().ToString();
+  ASSERT_EQ(listed->parts.size(), 2u);
+  EXPECT_EQ(listed->parts[0].number, 1u);
+  EXPECT_EQ(listed->parts[0].etag, head.etag);
+  EXPECT_EQ(listed->parts[1].bytes, second.size());
+  const auto rest = store.ListParts(ctx, key, *id, 1);
+  ASSERT_TRUE(rest.ok()) << rest.error().ToString();
+  EXPECT_EQ(rest->parts.size(), 1u);
+  std::vector<PartReply> wrong{head, last};
+  wrong[1].etag = Etag("0123456789abcdef0123456789abcdef");
+  EXPECT_EQ(CodeOf(store.CompleteMultipart(ctx, key, *id, wrong)), ErrorCode::kCorrupt);
+  EXPECT_EQ(CodeOf(store.Head(ctx, key)), ErrorCode::kNotFound);
+  const std::vector<PartReply> parts{head, last};
+  const auto made = store.CompleteMultipart(ctx, key, *id, parts);
+  ASSERT_TRUE(made.ok()) << made.error().ToString();
+  EXPECT_EQ(made->bytes, body.size());
+  Bytes back(body.size());
+  ASSERT_TRUE(store.GetRange(ctx, key, 0, back).ok());
+  EXPECT_TRUE(back == body);
+  EXPECT_TRUE(store.CompleteMultipart(ctx, key, *id, parts).ok()) << "a repeated completion is one";
+  EXPECT_TRUE(PendingIds(store, "pack/01/").empty());
+
+  const auto dropped = store.CreateMultipart(ctx, Key("pack/01/dropped"));
+  ASSERT_TRUE(dropped.ok());
+  const PartReply part = MustPut(store, Key("pack/01/dropped"), *dropped, 1, second);
+  EXPECT_TRUE(store.AbortMultipart(ctx, Key("pack/01/dropped"), *dropped).ok());
+  EXPECT_TRUE(store.AbortMultipart(ctx, Key("pack/01/dropped"), *dropped).ok());
+  EXPECT_EQ(CodeOf(store.CompleteMultipart(ctx, Key("pack/01/dropped"), *dropped, {&part, 1})),
+            ErrorCode::kNotFound);
+  EXPECT_EQ(CodeOf(store.PutPart(ctx, Key("pack/01/dropped"), *dropped, 1, second)),
+            ErrorCode::kNotFound);
+  EXPECT_EQ(ListAll(ctx, store, "")->size(), 1u) << "uploads are no objects";
+}
+
 }  // namespace
 
 void RunConformance(const std::function<std::shared_ptr<ObjectStore>()>& make_empty) {
-  for (const auto check : {ReadsAndWrites, Conditions, Races, Listing}) {
+  for (const auto check : {ReadsAndWrites, Conditions, Races, Listing, Multipart}) {
     const std::shared_ptr<ObjectStore> store = make_empty();
     check(*store);
     if (::testing::Test::HasFatalFailure()) return;

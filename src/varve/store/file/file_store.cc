@@ -12,77 +12,16 @@
 #include <utility>
 
 #include "varve/hash/hash.h"
+#include "varve/store/file/file_io.h"
 
 namespace varve::store {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kTemporary = ".tmp", kLocks = ".lock";
+constexpr std::string_view kLocks = ".lock";
 constexpr int64_t kLockPollMs = 5;
 
-Error FromErrno(int number, const char* operation, const std::string& path) {
-  ErrorCode code = ErrorCode::kUnavailable;
-  if (number == ENOENT || number == ENOTDIR) code = ErrorCode::kNotFound;
-  if (number == EACCES || number == EPERM || number == EROFS || number == ELOOP)
-    code = ErrorCode::kPermissionDenied;
-  if (number == ENOSPC || number == EDQUOT || number == EMFILE || number == ENFILE)
-    code = ErrorCode::kResourceExhausted;
-  std::string message = std::strerror(number);
-  if (number == ENOSPC || number == EDQUOT) message += "; free space and try again";
-  return std::move(Error(code, message).At(operation, path));
-}
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-int64_t ModifiedMs(const struct stat& info) {
-  return int64_t{info.st_mtim.tv_sec} * 1000 + info.st_mtim.tv_nsec / 1'000'000;
-}
-
 Etag EtagOf(ByteView body) { return Etag(hash::Blake3Of(body).Hex().substr(0, 32)); }
-
-Status SyncFolder(const std::string& path) {
-  const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder.get() < 0 || ::fsync(folder.get()) != 0) return FromErrno(errno, "sync folder", path);
-  return OkStatus();
-}
-
-// Makes `path` and its missing parents, each synced into its own parent.
-Status MakeFolder(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return OkStatus();
-  const std::string parent = fs::path(path).parent_path().string();
-  if (!parent.empty() && parent != path) VARVE_CHECK_OK(MakeFolder(parent));
-  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST)
-    return FromErrno(errno, "make folder", path);
-  return parent.empty() ? OkStatus() : SyncFolder(parent);
-}
-
-Status ReadAt(int fd, uint64_t offset, MutableByteView into, const std::string& path) {
-  while (!into.empty()) {
-    const ssize_t got = ::pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return FromErrno(errno, "read", path);
-    if (got == 0) {
-      return std::move(
-          Error(ErrorCode::kCorrupt, "the object ends before the range does").At("read", path));
-    }
-    offset += static_cast<uint64_t>(got);
-    into = into.subspan(static_cast<size_t>(got));
-  }
-  return OkStatus();
-}
 
 Result<Bytes> ReadWhole(const std::string& path, struct stat& info) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -153,21 +92,14 @@ Result<ObjectInfo> FileStore::GetRange(const OpContext& ctx, const Key& key, uin
 
 Result<std::string> FileStore::WriteTemporary(const OpContext& ctx, const Key& key, ByteView body) {
   const std::string path = PathOf(key);
-  VARVE_CHECK_OK(MakeFolder(root_ + "/" + std::string(kTemporary)));
+  VARVE_CHECK_OK(MakeFolder(root_ + "/" + std::string(kTemporaryFolder)));
   VARVE_CHECK_OK(MakeFolder(fs::path(path).parent_path().string()));
-  const std::string temporary = root_ + "/" + std::string(kTemporary) + "/" +
+  const std::string temporary = root_ + "/" + std::string(kTemporaryFolder) + "/" +
                                 std::to_string(ctx.random().Next64()) + "-" +
                                 std::to_string(::getpid());
   const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   if (file.get() < 0) return FromErrno(errno, "create", temporary);
-  int failed = 0;
-  for (ByteView left = body; failed == 0 && !left.empty();) {
-    const ssize_t wrote = ::write(file.get(), left.data(), left.size());
-    if (wrote > 0)
-      left = left.subspan(static_cast<size_t>(wrote));
-    else if (errno != EINTR)
-      failed = errno;
-  }
+  int failed = WriteAll(file.get(), body);
   if (failed == 0 && ::fsync(file.get()) != 0) failed = errno;
   if (failed != 0) {
     ::unlink(temporary.c_str());
@@ -253,7 +185,8 @@ Result<ListPage> FileStore::List(const OpContext& ctx, std::string_view prefix,
   fs::recursive_directory_iterator each(start, failure);
   for (; !failure && each != fs::recursive_directory_iterator(); each.increment(failure)) {
     const std::string name = each->path().filename().string();
-    if (each.depth() == 0 && start == root_ && (name == kTemporary || name == kLocks)) {
+    if (each.depth() == 0 && start == root_ &&
+        (name == kTemporaryFolder || name == kUploadsFolder || name == kLocks)) {
       each.disable_recursion_pending();
       continue;
     }

@@ -23,7 +23,7 @@ class FileStore final : public ObjectStore {
   Features features() const override {
     return {.conditional_create = true,
             .conditional_swap = true,
-            .multipart = false,
+            .multipart = true,
             .server_checksums = false};
   }
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override;
@@ -36,6 +36,21 @@ class FileStore final : public ObjectStore {
   Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
                         const ListOptions& options) override;
   Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
+
+  // An upload is a folder below .upload: its key, and a file per part. Files, not memory, so that
+  // another process may go on with it. A part is durable when the object is.
+  Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key) override;
+  Result<PartReply> PutPart(const OpContext& ctx, const Key& key, const std::string& upload_id,
+                            uint32_t part_number, ByteView body) override;
+  Result<PartPage> ListParts(const OpContext& ctx, const Key& key, const std::string& upload_id,
+                             uint32_t after) override;
+  Result<ObjectInfo> CompleteMultipart(const OpContext& ctx, const Key& key,
+                                       const std::string& upload_id,
+                                       std::span<const PartReply> parts) override;
+  Status AbortMultipart(const OpContext& ctx, const Key& key,
+                        const std::string& upload_id) override;
+  Result<UploadPage> ListUploads(const OpContext& ctx, std::string_view prefix,
+                                 const std::string& token) override;
 
  private:
   explicit FileStore(std::string root) : root_(std::move(root)) {}
