@@ -136,11 +136,15 @@ bool Exchange::good() const {
 }
 
 Result<Reply> Exchange::TakeReply() {
-  if (too_large_) {
-    return Error(ErrorCode::kResourceExhausted,
-                 "the answer of " + HostOf(request_.url).authority + " is larger than allowed");
+  if (!whole()) {
+    Error error =
+        too_large_
+            ? Error(ErrorCode::kResourceExhausted,
+                    "the answer of " + HostOf(request_.url).authority + " is larger than allowed")
+            : FromCurl(code_, request_.url);
+    if (reply_.status != 0) error.FromHttp(reply_.status, reply_.Header(request_.id_header));
+    return error;
   }
-  if (code_ != CURLE_OK) return FromCurl(code_, request_.url);
   return std::move(reply_);
 }
 

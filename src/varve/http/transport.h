@@ -42,8 +42,9 @@ struct Request {
   ByteView body;         // Must stay until the return.
   MutableByteView into;  // Not empty: a 206 or 200 body goes here; more than fits is an error.
   uint64_t body_bytes_max = 64 * kMiB;
-  bool once = false;    // Reaches the server at most once.
-  bool direct = false;  // Past any proxy: the address is this machine's own.
+  bool once = false;           // Reaches the server at most once.
+  bool direct = false;         // Past any proxy: the address is this machine's own.
+  std::string id_header = {};  // The reply header that names the request, for errors.
 };
 
 struct Reply {

@@ -1,166 +1,211 @@
 #include "varve/store/s3/config.h"
 
-#include <cstdlib>
-#include <fstream>
-#include <map>
+#include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "varve/store/object_store.h"
+#include "varve/store/s3/credentials/chain.h"
+#include "varve/store/s3/credentials/profiles.h"
+#include "varve/store/s3/encoding.h"
+#include "varve/store/s3/endpoint.h"
 
 namespace varve::store {
 namespace {
 
-using Section = std::map<std::string, std::string>;
+Error Invalid(const std::string& what) { return Error(ErrorCode::kInvalidArgument, what); }
 
-std::string Trim(const std::string& text) {
-  const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string::npos) return "";
-  return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
-}
-
-std::string Env(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : Trim(value);
-}
-
-// The keys of one section of an AWS INI file; empty when file or section is missing.
-Section ReadSection(const std::string& path, const std::string& wanted) {
-  std::ifstream file(path);
-  Section section;
-  bool inside = false;
-  for (std::string line; std::getline(file, line);) {
-    line = Trim(line);
-    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
-    if (line.front() == '[' && line.back() == ']') {
-      inside = Trim(line.substr(1, line.size() - 2)) == wanted;
-      continue;
-    }
-    const size_t equals = line.find('=');
-    if (inside && equals != std::string::npos)
-      section[Trim(line.substr(0, equals))] = Trim(line.substr(equals + 1));
-  }
-  return section;
-}
-
-std::string FirstOf(std::initializer_list<std::string> candidates) {
-  for (const std::string& each : candidates) {
-    if (!each.empty()) return each;
-  }
-  return "";
-}
+constexpr std::string_view kNameLetters =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 
 bool AllOf(const std::string& text, std::string_view letters) {
   return text.find_first_not_of(letters) == std::string::npos;
 }
 
-constexpr std::string_view kNameLetters =
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
-
-// Whether plain HTTP to this host stays on the machine; a name that only looks so does not count.
-bool Loopback(const std::string& endpoint) {
-  std::string host = endpoint.substr(endpoint.find("://") + 3);
-  if (host.starts_with("[::1]")) return host.size() == 5 || host[5] == ':';
-  host = host.substr(0, host.find(':'));
-  return host == "localhost" || (host.starts_with("127.") && AllOf(host, "0123456789."));
+bool HeaderText(const std::string& text) {
+  return text.size() <= 2048 && std::all_of(text.begin(), text.end(), [](char letter) {
+           return letter > 0x20 && letter < 0x7f;
+         });
 }
 
-// "http[s]://host[:port]" and no more; a password in it would end up in logs.
-Status CheckEndpoint(const std::string& endpoint) {
-  const size_t scheme = endpoint.find("://");
-  const std::string host = scheme == std::string::npos ? "" : endpoint.substr(scheme + 3);
-  if (!endpoint.starts_with("http://") && !endpoint.starts_with("https://")) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "the endpoint needs http:// or https:// in front; check AWS_ENDPOINT_URL");
-  }
-  if (host.empty() || !AllOf(host, std::string(kNameLetters) + ":[]")) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "the endpoint is to be http[s]://host[:port], without user, path or query; check "
-                 "AWS_ENDPOINT_URL");
-  }
-  return OkStatus();
-}
-
-bool Printable(const std::string& text) {
-  for (const char letter : text) {
-    if (letter <= 0x20 || letter >= 0x7f) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
-Result<S3Config> LoadS3Config(const std::string& url) {
-  S3Config config;
+Status SplitUrl(const std::string& url, S3Config& config) {
   if (!url.starts_with("s3://"))
-    return Error(ErrorCode::kInvalidArgument,
-                 "'" + url + "' is no S3 address; use s3://bucket/prefix");
+    return Invalid("'" + url + "' is no S3 address; use s3://bucket/prefix");
   const std::string place = url.substr(std::string("s3://").size());
   const size_t slash = place.find('/');
   config.bucket = place.substr(0, slash);
   config.prefix = slash == std::string::npos ? "" : place.substr(slash + 1);
   while (config.prefix.ends_with('/')) config.prefix.pop_back();
   if (config.bucket.empty())
-    return Error(ErrorCode::kInvalidArgument,
-                 "'" + url + "' names no bucket; use s3://bucket/prefix");
+    return Invalid("'" + url + "' names no bucket; use s3://bucket/prefix");
   if (config.bucket.size() < 3 || config.bucket.size() > 63 ||
       !AllOf(config.bucket, kNameLetters)) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "'" + config.bucket + "' cannot be the name of a bucket");
+    return Invalid("'" + config.bucket + "' cannot be the name of a bucket");
   }
   if (config.prefix.empty()) {
-    return Error(
-        ErrorCode::kInvalidArgument,
-        "'" + url + "' has no prefix; a lake needs one, as in s3://" + config.bucket + "/team");
+    return Invalid("'" + url + "' has no prefix; a lake needs one, as in s3://" + config.bucket +
+                   "/team");
   }
-  if (!ValidKey(config.prefix) || config.prefix.size() > 200) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "the prefix of '" + url + "' has a letter or part that is not allowed");
+  if (!ValidKey(config.prefix) || config.prefix.size() > 200)
+    return Invalid("the prefix of '" + url + "' has a letter or part that is not allowed");
+  return OkStatus();
+}
+
+// One setting from the places that may hold it, the first that does.
+class Settings {
+ public:
+  Settings(const Environment& environment, const Profiles& profiles)
+      : environment_(environment), profiles_(profiles) {}
+  std::string Get(std::initializer_list<const char*> variables, const char* key = nullptr) const {
+    const std::string value = FirstSet(environment_, variables);
+    if (!value.empty() || key == nullptr) return value;
+    return profiles_.Setting(profiles_.selected, key);
   }
-  const std::string home = Env("HOME");
-  const std::string profile = FirstOf({Env("AWS_PROFILE"), "default"});
-  const Section secrets = ReadSection(
-      FirstOf({Env("AWS_SHARED_CREDENTIALS_FILE"), home + "/.aws/credentials"}), profile);
-  const Section settings = ReadSection(FirstOf({Env("AWS_CONFIG_FILE"), home + "/.aws/config"}),
-                                       profile == "default" ? "default" : "profile " + profile);
-  const auto from = [](const Section& section, const char* name) {
-    const auto found = section.find(name);
-    return found == section.end() ? std::string() : found->second;
-  };
-  config.credentials = {Env("AWS_ACCESS_KEY_ID"), Env("AWS_SECRET_ACCESS_KEY"),
-                        Env("AWS_SESSION_TOKEN")};
-  if (config.credentials.access_key.empty() || config.credentials.secret_key.empty()) {
-    const Section& found = secrets.contains("aws_access_key_id") ? secrets : settings;
-    config.credentials = {from(found, "aws_access_key_id"), from(found, "aws_secret_access_key"),
-                          from(found, "aws_session_token")};
+  // `value` as one of the words; kInvalidArgument that lists them.
+  Result<std::string> Word(const char* variable, std::string value,
+                           std::initializer_list<const char*> words) const {
+    std::string list;
+    for (const char* word : words) {
+      if (value == word) return value;
+      list += (list.empty() ? "" : ", ") + std::string(word);
+    }
+    return Invalid("'" + value + "' is no value of " + variable + "; use one of " + list);
   }
-  if (config.credentials.access_key.empty() || config.credentials.secret_key.empty()) {
-    return Error(
-        ErrorCode::kPermissionDenied,
-        "no S3 credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or profile '" +
-            profile + "' in ~/.aws/credentials");
+
+ private:
+  const Environment& environment_;
+  const Profiles& profiles_;
+};
+
+Status LoadEndpoint(const Environment& environment, const Profiles& profiles,
+                    const Settings& settings, S3Config& config) {
+  config.region = settings.Get({"VARVE_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"}, "region");
+  if (config.region.empty()) config.region = "us-east-1";
+  if (!ValidRegion(config.region))
+    return Invalid("'" + config.region + "' is no region; check AWS_REGION");
+  config.endpoint = environment("VARVE_S3_ENDPOINT");
+  if (config.endpoint.empty() && !IsTrue(environment("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"))) {
+    config.endpoint = FirstSet(environment, {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"});
+    if (config.endpoint.empty()) config.endpoint = profiles.EndpointUrl(profiles.selected, "s3");
   }
-  config.region = FirstOf(
-      {Env("AWS_REGION"), Env("AWS_DEFAULT_REGION"), from(settings, "region"), "us-east-1"});
-  config.endpoint = FirstOf({Env("VARVE_S3_ENDPOINT"), Env("AWS_ENDPOINT_URL_S3"),
-                             Env("AWS_ENDPOINT_URL"), from(settings, "endpoint_url")});
-  const std::string addressing = Env("VARVE_S3_ADDRESSING");
+  while (config.endpoint.ends_with('/')) config.endpoint.pop_back();
+  if (!config.endpoint.empty()) VARVE_CHECK_OK(CheckEndpoint(config.endpoint));
+  config.dualstack = IsTrue(settings.Get({"AWS_USE_DUALSTACK_ENDPOINT"}, "use_dualstack_endpoint"));
+  config.fips = IsTrue(settings.Get({"AWS_USE_FIPS_ENDPOINT"}, "use_fips_endpoint"));
+  std::string addressing = settings.Get({"VARVE_S3_ADDRESSING"}, "s3.addressing_style");
+  if (addressing.empty()) addressing = "auto";
+  VARVE_TRY(addressing,
+            settings.Word("VARVE_S3_ADDRESSING", addressing, {"auto", "path", "virtual"}));
+  const bool address = !config.endpoint.empty() && IsIpAddress(HostOf(config.endpoint));
+  if (addressing == "virtual" && address)
+    return Invalid(
+        "an endpoint that is an IP address has no virtual hosts; set "
+        "VARVE_S3_ADDRESSING=path");
   const bool dotted = config.bucket.find('.') != std::string::npos;
   config.path_style =
-      addressing.empty() ? !config.endpoint.empty() || dotted : addressing == "path";
-  if (config.endpoint.empty()) config.endpoint = "https://s3." + config.region + ".amazonaws.com";
-  while (config.endpoint.ends_with('/')) config.endpoint.pop_back();
-  VARVE_CHECK_OK(CheckEndpoint(config.endpoint));
-  if (!addressing.empty() && addressing != "path" && addressing != "virtual")
-    return Error(ErrorCode::kInvalidArgument, "VARVE_S3_ADDRESSING is 'path' or 'virtual'");
-  if (config.region.empty() || !AllOf(config.region, kNameLetters))
-    return Error(ErrorCode::kInvalidArgument,
-                 "'" + config.region + "' is no region; check AWS_REGION");
-  for (const std::string* each : {&config.credentials.access_key, &config.credentials.secret_key,
-                                  &config.credentials.session_token}) {
-    if (!Printable(*each))
-      return Error(ErrorCode::kPermissionDenied,
-                   "the S3 credentials hold a space or a letter that cannot be; copy them again");
+      addressing == "auto" ? !config.endpoint.empty() || dotted : addressing == "path";
+  config.ca_bundle = settings.Get({"VARVE_S3_CA_BUNDLE", "AWS_CA_BUNDLE"}, "ca_bundle");
+  return OkStatus();
+}
+
+Status LoadIntegrity(const Settings& settings, S3Config& config) {
+  const std::string endpoint = EndpointOf(config, config.region);
+  std::string signing = settings.Get({"VARVE_S3_PAYLOAD_SIGNING"});
+  if (signing.empty()) {
+    signing = IsTrue(settings.Get({}, "s3.payload_signing_enabled")) ? "always" : "auto";
   }
-  config.unsigned_payload = config.endpoint.starts_with("https://") || Loopback(config.endpoint);
+  VARVE_TRY(signing,
+            settings.Word("VARVE_S3_PAYLOAD_SIGNING", signing, {"auto", "always", "never"}));
+  config.unsigned_payload =
+      signing == "never" ||
+      (signing == "auto" && (endpoint.starts_with("https://") || IsLoopback(HostOf(endpoint))));
+  std::string checksum = settings.Get({"VARVE_S3_CHECKSUM"});
+  if (checksum.empty()) {
+    const std::string when =
+        settings.Get({"AWS_REQUEST_CHECKSUM_CALCULATION"}, "request_checksum_calculation");
+    checksum = when == "when_required" || when == "WHEN_REQUIRED" ? "none" : "crc64nvme";
+  }
+  VARVE_TRY(checksum,
+            settings.Word("VARVE_S3_CHECKSUM", checksum, {"crc64nvme", "crc32c", "md5", "none"}));
+  config.checksum = checksum == "crc64nvme" ? Checksum::kCrc64Nvme
+                    : checksum == "crc32c"  ? Checksum::kCrc32c
+                    : checksum == "md5"     ? Checksum::kMd5
+                                            : Checksum::kNone;
+  const std::string replies =
+      settings.Get({"AWS_RESPONSE_CHECKSUM_VALIDATION"}, "response_checksum_validation");
+  config.check_replies = replies != "when_required" && replies != "WHEN_REQUIRED";
+  std::string if_match = settings.Get({"VARVE_S3_IF_MATCH"});
+  if (if_match.empty()) if_match = "unquoted";
+  VARVE_TRY(if_match, settings.Word("VARVE_S3_IF_MATCH", if_match, {"unquoted", "quoted"}));
+  config.quoted_if_match = if_match == "quoted";
+  return OkStatus();
+}
+
+// A key of 32 bytes, in base64.
+Status LoadCustomerKey(const Settings& settings, S3Config& config) {
+  std::string text = settings.Get({"VARVE_S3_SSE_C_KEY"});
+  if (const std::string path = settings.Get({"VARVE_S3_SSE_C_KEY_FILE"});
+      text.empty() && !path.empty()) {
+    VARVE_TRY(text, ReadSmallFile(path, 4096));
+    while (text.ends_with('\n')) text.pop_back();
+  }
+  if (text.empty()) return OkStatus();
+  const auto key = DecodeBase64(text);
+  if (!key.has_value() || key->size() != 32)
+    return Invalid("the key of VARVE_S3_SSE_C_KEY or its file is to be 32 bytes in base64");
+  const std::string endpoint = EndpointOf(config, config.region);
+  if (!endpoint.starts_with("https://") && !IsLoopback(HostOf(endpoint)))
+    return Invalid("VARVE_S3_SSE_C_KEY would travel in the clear; use an https endpoint");
+  config.customer_key = *key;
+  return OkStatus();
+}
+
+Status LoadObjectSettings(const Settings& settings, S3Config& config) {
+  config.expected_bucket_owner = settings.Get({"VARVE_S3_EXPECTED_BUCKET_OWNER"});
+  config.storage_class = settings.Get({"VARVE_S3_STORAGE_CLASS"});
+  const std::string payer = settings.Get({"VARVE_S3_REQUEST_PAYER"});
+  if (!payer.empty()) {
+    VARVE_TRY(const std::string word,
+              settings.Word("VARVE_S3_REQUEST_PAYER", payer, {"requester"}));
+    config.request_payer = !word.empty();
+  }
+  config.sse = settings.Get({"VARVE_S3_SSE"});
+  if (!config.sse.empty()) {
+    VARVE_TRY(config.sse,
+              settings.Word("VARVE_S3_SSE", config.sse, {"AES256", "aws:kms", "aws:kms:dsse"}));
+  }
+  config.kms_key_id = settings.Get({"VARVE_S3_SSE_KMS_KEY_ID"});
+  config.kms_context = settings.Get({"VARVE_S3_SSE_KMS_CONTEXT"});
+  config.bucket_key = IsTrue(settings.Get({"VARVE_S3_SSE_BUCKET_KEY"}));
+  if (!config.sse.starts_with("aws:kms") && !(config.kms_key_id + config.kms_context).empty())
+    return Invalid("VARVE_S3_SSE_KMS_KEY_ID and _CONTEXT need VARVE_S3_SSE=aws:kms");
+  const std::array<std::pair<const char*, const std::string*>, 4> texts = {
+      {{"VARVE_S3_EXPECTED_BUCKET_OWNER", &config.expected_bucket_owner},
+       {"VARVE_S3_STORAGE_CLASS", &config.storage_class},
+       {"VARVE_S3_SSE_KMS_KEY_ID", &config.kms_key_id},
+       {"VARVE_S3_SSE_KMS_CONTEXT", &config.kms_context}}};
+  for (const auto& [name, text] : texts) {
+    if (!HeaderText(*text))
+      return Invalid(std::string(name) + " holds a space or a letter that a header cannot carry");
+  }
+  VARVE_CHECK_OK(LoadCustomerKey(settings, config));
+  if (!config.customer_key.empty() && !config.sse.empty())
+    return Invalid("VARVE_S3_SSE and VARVE_S3_SSE_C_KEY exclude each other; set one");
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<S3Config> LoadS3Config(const std::string& url, const Environment& environment) {
+  S3Config config;
+  VARVE_CHECK_OK(SplitUrl(url, config));
+  VARVE_TRY(const Profiles profiles, LoadProfiles(environment));
+  const Settings settings(environment, profiles);
+  VARVE_CHECK_OK(LoadEndpoint(environment, profiles, settings, config));
+  VARVE_CHECK_OK(LoadIntegrity(settings, config));
+  VARVE_CHECK_OK(LoadObjectSettings(settings, config));
+  config.credential_source =
+      std::make_shared<CredentialCache>(CredentialChain(environment, config.region));
   return config;
 }
 

@@ -1,32 +1,10 @@
 #include "varve/store/s3/s3_error.h"
 
-#include <algorithm>
-#include <pugixml.hpp>
-#include <utility>
+#include "varve/store/s3/encoding.h"
+#include "varve/store/s3/replies.h"
 
 namespace varve::store {
 namespace {
-
-constexpr size_t kErrorTextBytesMax = 300;
-
-// Foreign text on one line, without control characters that a terminal would obey.
-std::string OneLine(std::string text) {
-  text.resize(std::min(text.size(), kErrorTextBytesMax));
-  for (char& letter : text) {
-    if (static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f) letter = ' ';
-  }
-  return text;
-}
-
-std::pair<std::string, std::string> CodeAndMessage(const http::Reply& reply) {
-  pugi::xml_document document;
-  if (reply.body.empty() || !document.load_buffer(reply.body.data(), reply.body.size(),
-                                                  pugi::parse_minimal | pugi::parse_escapes)) {
-    return {};
-  }
-  const pugi::xml_node error = document.child("Error");
-  return {OneLine(error.child_value("Code")), OneLine(error.child_value("Message"))};
-}
 
 struct Row {
   const char* s3_code;
@@ -48,7 +26,24 @@ constexpr Row kRows[] = {
     {"RequestTimeTooSkewed", ErrorCode::kPermissionDenied,
      "this machine's clock is off by more than the store allows; set it"},
     {"AccessDenied", ErrorCode::kPermissionDenied,
+     "the store denies access; check credentials, bucket policy and object lock"},
+    {"AllAccessDisabled", ErrorCode::kPermissionDenied,
      "the store denies access; check credentials and bucket policy"},
+    {"InvalidObjectState", ErrorCode::kPermissionDenied,
+     "the object is archived; restore it, and keep lakes out of archive classes"},
+    {"InvalidStorageClass", ErrorCode::kInvalidArgument,
+     "the store does not know this storage class; check VARVE_S3_STORAGE_CLASS"},
+    {"KMS.DisabledException", ErrorCode::kPermissionDenied,
+     "the encryption key is disabled; enable it or check VARVE_S3_SSE_KMS_KEY_ID"},
+    {"KMS.NotFoundException", ErrorCode::kPermissionDenied,
+     "the encryption key does not exist; check VARVE_S3_SSE_KMS_KEY_ID"},
+    {"KMS.ThrottlingException", ErrorCode::kThrottled, "the key service asks to slow down"},
+    {"TooManyRequests", ErrorCode::kThrottled, "the store asks to slow down"},
+    {"ThrottlingException", ErrorCode::kThrottled, "the store asks to slow down"},
+    {"XAmzContentSHA256Mismatch", ErrorCode::kUnavailable, "bytes were damaged on the way"},
+    {"IncompleteBody", ErrorCode::kUnavailable, "the request was cut short"},
+    {"TokenRefreshRequired", ErrorCode::kPermissionDenied,
+     "the session token expired; get new credentials"},
     {"AuthorizationHeaderMalformed", ErrorCode::kInvalidArgument,
      "the region is wrong; set AWS_REGION"},
     {"PermanentRedirect", ErrorCode::kInvalidArgument,
@@ -76,7 +71,7 @@ ErrorCode CodeOfStatus(int status) {
 
 }  // namespace
 
-std::string S3Code(const http::Reply& reply) { return CodeAndMessage(reply).first; }
+std::string S3Code(const http::Reply& reply) { return ParseError(AsText(reply.body)).code; }
 
 Error S3ErrorOfCode(const std::string& s3_code, const std::string& s3_message, int status,
                     const std::string& bucket) {
@@ -97,14 +92,21 @@ Error S3ErrorOfCode(const std::string& s3_code, const std::string& s3_message, i
 
 Error S3Error(const http::Reply& reply, const std::string& method, const std::string& key,
               const std::string& bucket) {
-  const auto [s3_code, s3_message] = CodeAndMessage(reply);
-  Error error = S3ErrorOfCode(s3_code, s3_message, reply.status, bucket);
-  const std::string region = OneLine(reply.Header("x-amz-bucket-region"));
+  const ErrorReply told = ParseError(AsText(reply.body));
+  Error error = S3ErrorOfCode(told.code, told.message, reply.status, bucket);
+  const std::string header = OneLine(reply.Header("x-amz-bucket-region"));
+  const std::string region = header.empty() ? told.region : header;
+  const std::string location = OneLine(reply.Header("location"));
   const bool moved =
-      reply.status == 301 || reply.status == 307 || s3_code == "AuthorizationHeaderMalformed";
-  if (moved && !region.empty()) {
+      reply.status == 301 || reply.status == 302 || reply.status == 307 || reply.status == 308;
+  if ((moved || told.code == "AuthorizationHeaderMalformed") && !region.empty()) {
     error = Error(ErrorCode::kInvalidArgument, "the bucket '" + bucket + "' is in region '" +
                                                    region + "'; set AWS_REGION=" + region);
+  } else if (moved && told.code.empty() && !location.empty()) {
+    // Never followed: a signed request is only for the host it was signed for.
+    error = Error(ErrorCode::kInvalidArgument,
+                  "the endpoint redirects to '" + location.substr(0, location.find('?')) +
+                      "'; if that is the S3 server, set AWS_ENDPOINT_URL to it");
   }
   error.At(method, key).FromHttp(reply.status, OneLine(reply.Header("x-amz-request-id")));
   return error;

@@ -1,7 +1,6 @@
-// Goal: requests are signed as published; no answer of a server, missing or wrong, is taken for
-// more than it proves; a real server keeps the promises of the seam. Method: the worked examples of
-// the S3 documentation; the fake server, which checks each signature on its own and fails on
-// demand; the conformance suite on the fake and on the server that VARVE_TEST_S3 names
+// Goal: no answer of a server, missing or wrong, is taken for more than it proves; a real server
+// keeps the promises of the seam. Method: the fake server, which checks each signature on its own
+// and fails on demand; the conformance suite on the fake and on the server that VARVE_TEST_S3 names
 // (s3://bucket/prefix, with the usual AWS_* variables; tools/rgw.sh starts one).
 #include "varve/store/s3/s3_store.h"
 
@@ -17,36 +16,14 @@
 
 #include "varve/base/random.h"
 #include "varve/store/conformance/conformance.h"
-#include "varve/store/s3/sigv4.h"
+#include "varve/store/s3/signing/sigv4.h"
 #include "varve/testing/fake_s3/fake_s3.h"
 
 namespace varve::store {
 namespace {
 
-const Credentials kExample{"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", ""};
-constexpr char kEmptyHash[] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
-TEST(SigV4, PublishedExamples) {
-  SigningInput get;
-  get.method = "GET";
-  get.path = "/test.txt";
-  get.payload_hash = kEmptyHash;
-  get.region = "us-east-1";
-  get.headers = {{"host", "examplebucket.s3.amazonaws.com"},
-                 {"range", "bytes=0-9"},
-                 {"x-amz-content-sha256", kEmptyHash},
-                 {"x-amz-date", "20130524T000000Z"}};
-  EXPECT_NE(Authorization(get, kExample, "20130524T000000Z")
-                .find("Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
-            std::string::npos);
-  SigningInput list = get;
-  list.path = "/";
-  list.query = {{"max-keys", "2"}, {"prefix", "J"}};
-  list.headers.erase("range");
-  EXPECT_NE(Authorization(list, kExample, "20130524T000000Z")
-                .find("Signature=34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7"),
-            std::string::npos);
-}
+const Credentials kExample{"AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "",
+                           0};
 
 TEST(S3Config, SaysWhatIsMissing) {
   EXPECT_EQ(LoadS3Config("s3://bucket").error().code(), ErrorCode::kInvalidArgument);
@@ -66,7 +43,7 @@ class FakeS3Test : public testing::Test {
     config.prefix = "lake";
     config.endpoint = fake_->endpoint();
     config.path_style = true;
-    config.credentials = {"fakekey", "fakesecret", ""};
+    config.credentials = {"fakekey", "fakesecret", "", 0};
     return config;
   }
 
@@ -200,7 +177,7 @@ TEST_F(FakeS3Test, MessagesNameTheCauseAndNoSecret) {
     const Error error = store.List(ctx_, "", {}).error();
     EXPECT_EQ(error.code(), each.code) << error.ToString();
     EXPECT_NE(error.ToString().find(each.needle), std::string::npos) << error.ToString();
-    EXPECT_EQ(error.ToString().find(config.credentials.secret_key), std::string::npos);
+    EXPECT_EQ(error.ToString().find(config.credentials.secret_key.Reveal()), std::string::npos);
   }
   S3Config config = Config();
   config.bucket = "other";
@@ -218,7 +195,7 @@ TEST(S3Store, ARefusedConnectionIsUnavailableAndNothingWasSent) {
   S3Store store(config);
   const auto read = store.Get(OpContext(), Key("k"), {});
   EXPECT_EQ(read.error().code(), ErrorCode::kUnavailable);
-  EXPECT_EQ(read.error().ToString().find(kExample.secret_key), std::string::npos);
+  EXPECT_EQ(read.error().ToString().find(kExample.secret_key.Reveal()), std::string::npos);
   EXPECT_EQ(store.Cas(OpContext(), Key("k"), {}, std::nullopt).error().code(),
             ErrorCode::kUnavailable);
 }

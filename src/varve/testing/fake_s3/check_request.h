@@ -11,6 +11,7 @@
 namespace varve::fake {
 
 std::string Header(const HttpRequest& request, const std::string& name);
+std::string Crc64NvmeText(ByteView body);  // As x-amz-checksum-crc64nvme has it.
 std::optional<std::string> PercentDecode(std::string_view text);
 
 // The S3 error code that refuses the request, or an empty text.

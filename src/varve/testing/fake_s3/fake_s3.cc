@@ -6,7 +6,7 @@
 #include <pugixml.hpp>
 
 #include "varve/base/clock.h"
-#include "varve/store/s3/sigv4.h"
+#include "varve/store/s3/signing/sigv4.h"
 #include "varve/testing/fake_s3/check_request.h"
 
 namespace varve::fake {
@@ -168,9 +168,14 @@ HttpReply FakeS3::Route(const HttpRequest& request, const std::string& key,
     if (request.method == "PUT" || request.method == "HEAD") return HttpReply{};
     if (request.method == "GET" && query.contains("list-type")) return List(query);
     if (request.method == "POST" && query.contains("delete")) return DeleteMany(request);
+    if (request.method == "GET" && query.contains("uploads"))
+      return RouteUpload(request, "", query);
     return Refuse(501, "NotImplemented");
   }
-  if (!query.empty()) return Refuse(501, "NotImplemented");
+  if (query.contains("uploads") || query.contains("uploadId"))
+    return RouteUpload(request, key, query);
+  const bool presigned = query.contains("X-Amz-Signature");
+  if (!query.empty() && !presigned) return Refuse(501, "NotImplemented");
   if (request.method == "PUT") return Put(request, key);
   if (request.method == "GET" || request.method == "HEAD") return Read(request, key);
   if (request.method != "DELETE") return Refuse(405, "MethodNotAllowed");
@@ -196,7 +201,71 @@ HttpReply FakeS3::Put(const HttpRequest& request, const std::string& key) {
   objects_[key] = {body, etag, SystemClock().WallMs()};
   HttpReply reply;
   reply.headers.emplace_back("ETag", etag);
+  // Only bodies that matched came so far.
+  if (const std::string crc = Header(request, "x-amz-checksum-crc64nvme"); !crc.empty())
+    reply.headers.emplace_back("x-amz-checksum-crc64nvme", crc);
   return reply;
+}
+
+HttpReply FakeS3::RouteUpload(const HttpRequest& request, const std::string& key,
+                              const std::map<std::string, std::string>& query) {
+  const auto value = [&](const char* name) {
+    const auto found = query.find(name);
+    return found == query.end() ? std::string() : found->second;
+  };
+  const std::lock_guard lock(mutex_);
+  if (request.method == "GET" && key.empty()) {
+    uint64_t count_max = 1000;
+    Number(value("max-uploads"), count_max);
+    return WithText(200, uploads_.UploadsXml(value("prefix"), value("key-marker"),
+                                             value("upload-id-marker"), count_max));
+  }
+  if (request.method == "POST" && query.contains("uploads")) {
+    return WithText(200, "<InitiateMultipartUploadResult><UploadId>" + uploads_.Create(key) +
+                             "</UploadId></InitiateMultipartUploadResult>");
+  }
+  const std::string id = value("uploadId");
+  Uploads::Upload* const upload = uploads_.Find(key, id);
+  if (upload == nullptr) return Refuse(404, "NoSuchUpload");
+  uint64_t number = 0;
+  if (request.method == "PUT" && Number(value("partNumber"), number)) {
+    if (number < 1 || number > 10'000) return Refuse(400, "InvalidArgument");
+    const std::string crc = Header(request, "x-amz-checksum-crc64nvme");
+    HttpReply reply;
+    reply.headers.emplace_back("ETag", uploads_.PutPart(*upload, number, request.body, crc));
+    if (!crc.empty()) reply.headers.emplace_back("x-amz-checksum-crc64nvme", crc);
+    return reply;
+  }
+  if (request.method == "GET") {
+    uint64_t after = 0, count_max = 1000;
+    Number(value("part-number-marker"), after);
+    Number(value("max-parts"), count_max);
+    return WithText(200, uploads_.PartsXml(*upload, after, count_max));
+  }
+  if (request.method == "POST") return Complete(request, key, id);
+  if (request.method != "DELETE") return Refuse(405, "MethodNotAllowed");
+  uploads_.Erase(id);
+  HttpReply reply;
+  reply.status = 204;
+  return reply;
+}
+
+// The caller holds mutex_.
+HttpReply FakeS3::Complete(const HttpRequest& request, const std::string& key,
+                           const std::string& id) {
+  std::string refusal;
+  auto body = uploads_.Assemble(*uploads_.Find(key, id), request.body, refusal);
+  if (!body.has_value()) return Refuse(400, refusal);
+  const std::string crc = Header(request, "x-amz-checksum-crc64nvme");
+  if (!crc.empty() && crc != Crc64NvmeText(*body)) return Refuse(400, "BadDigest");
+  const std::string size = Header(request, "x-amz-mp-object-size");
+  if (!size.empty() && size != std::to_string(body->size())) return Refuse(400, "InvalidRequest");
+  const std::string etag = "\"fake-" + std::to_string(++writes_) + "-n\"";
+  objects_[key] = {std::make_shared<const Bytes>(std::move(*body)), etag, SystemClock().WallMs()};
+  uploads_.Erase(id);
+  return WithText(200,
+                  "<CompleteMultipartUploadResult><ETag>&quot;fake&quot;</ETag>"
+                  "</CompleteMultipartUploadResult>");
 }
 
 HttpReply FakeS3::Read(const HttpRequest& request, const std::string& key) {
@@ -275,6 +344,10 @@ HttpReply FakeS3::DeleteMany(const HttpRequest& request) {
   const std::lock_guard lock(mutex_);
   for (const pugi::xml_node each : document.child("Delete").children("Object")) {
     const std::string key = each.child_value("Key");
+    if (key.find("locked") != std::string::npos) {  // As under Object Lock.
+      xml += "<Error><Key>" + key + "</Key><Code>AccessDenied</Code></Error>";
+      continue;
+    }
     objects_.erase(key);
     xml += "<Deleted><Key>" + key + "</Key></Deleted>";
   }

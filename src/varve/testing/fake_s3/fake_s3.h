@@ -12,6 +12,7 @@
 #include <mutex>
 #include <string>
 
+#include "varve/testing/fake_s3/fake_uploads.h"
 #include "varve/testing/fake_s3/http_server.h"
 
 namespace varve::fake {
@@ -53,6 +54,9 @@ class FakeS3 {
   HttpReply Route(const HttpRequest& request, const std::string& key,
                   const std::map<std::string, std::string>& query);
   HttpReply Put(const HttpRequest& request, const std::string& key);
+  HttpReply RouteUpload(const HttpRequest& request, const std::string& key,
+                        const std::map<std::string, std::string>& query);
+  HttpReply Complete(const HttpRequest& request, const std::string& key, const std::string& id);
   HttpReply Read(const HttpRequest& request, const std::string& key);
   HttpReply List(const std::map<std::string, std::string>& query);
   HttpReply DeleteMany(const HttpRequest& request);
@@ -62,6 +66,7 @@ class FakeS3 {
   std::mutex mutex_;
   std::map<std::string, Object> objects_;  // Guarded by mutex_.
   std::deque<Fault> faults_;               // Guarded by mutex_.
+  Uploads uploads_;                        // Guarded by mutex_.
   uint64_t writes_ = 0;                    // Guarded by mutex_.
   std::unique_ptr<HttpServer> server_;     // Last: its threads use the rest.
 };
