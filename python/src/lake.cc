@@ -118,6 +118,7 @@ void BindLake(nb::module_& m) {
                 [&](const OpContext& ctx) { return lake.OpenAt(ctx, address); }))};
           },
           nb::keep_alive<0, 1>())
+      .def("warm", [](PyLake& self, uint64_t bytes) { self.lake.Use().Warm(bytes); })
       .def("put",
            [](PyLake& self, const std::string& name, const std::string& path,
               const nb::dict& options) {

@@ -60,6 +60,7 @@ class Checkpointer:
         self.extra = extra if extra is not None else {}
         self.lost_ms: list[float] = []
         self.last: PendingSave | None = None
+        lake._core.warm(_expected_bytes(model, optimizer))
 
     def resume(self, address: str | None = None) -> int:
         """Restores the newest version, or `address`, random states included. Blocks.
@@ -124,6 +125,13 @@ class Checkpointer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _expected_bytes(model: Any, optimizer: Any) -> int:
+    """About what a save will copy: parameters, and twice as much for an optimizer that has not stepped yet."""
+    parameters = getattr(model, "parameters", None)
+    count = sum(each.nbytes for each in parameters()) if callable(parameters) else 0
+    return int(count if optimizer is None else 3 * count)
 
 
 def _random_states() -> dict[str, Any]:

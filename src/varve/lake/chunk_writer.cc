@@ -12,10 +12,21 @@ constexpr uint64_t kPackBytesMin =
     24 * kMiB;  // Holds the largest chunk with its header and footer.
 constexpr int64_t kCancelPollNs = 50'000'000;
 
-// Half of the memory goes to packs; a pack shrinks so that encoders and transfers each have one.
-uint64_t ChoosePackBytes(uint64_t wanted_bytes, uint64_t memory_bytes, uint32_t encoders) {
-  const uint64_t share = memory_bytes / 2 / (encoders + 1);
-  return std::clamp(share, kPackBytesMin, std::max(wanted_bytes, kPackBytesMin));
+// How much of the memory goes to packs: a quarter, so that a save stays far below its cap, but
+// enough for every encoder to fill one while another is sent, if half of the memory allows that.
+// A pack is as long as lets all encoders and transfers have one.
+struct PackPlan {
+  uint64_t pack_bytes = 0, packs_max = 0;
+};
+PackPlan PlanPacks(uint64_t wanted_bytes, uint64_t memory_bytes, uint32_t encoders,
+                   uint32_t transfers) {
+  PackPlan plan;
+  plan.pack_bytes = std::clamp(memory_bytes / 4 / (encoders + transfers), kPackBytesMin,
+                               std::max(wanted_bytes, kPackBytesMin));
+  const uint64_t needed_bytes = std::min(memory_bytes / 2, (encoders + 1) * plan.pack_bytes);
+  plan.packs_max =
+      std::max<uint64_t>(1, std::max(memory_bytes / 4, needed_bytes) / plan.pack_bytes);
+  return plan;
 }
 
 }  // namespace
@@ -38,11 +49,10 @@ Result<std::unique_ptr<ChunkWriter>> ChunkWriter::Make(Core& core, const OpConte
                      std::to_string(options.memory_bytes));
   }
   const ThreadPool& pool = options.background ? core.background_encoders : core.encoders;
-  const uint64_t pack_bytes =
-      ChoosePackBytes(core.descriptor.pack_bytes, options.memory_bytes, pool.threads());
-  const uint64_t packs_max = std::max<uint64_t>(1, options.memory_bytes / 2 / pack_bytes);
+  const PackPlan plan = PlanPacks(core.descriptor.pack_bytes, options.memory_bytes, pool.threads(),
+                                  core.transfers.threads());
   return std::unique_ptr<ChunkWriter>(
-      new ChunkWriter(core, ctx, std::move(options), pack_bytes, packs_max));
+      new ChunkWriter(core, ctx, std::move(options), plan.pack_bytes, plan.packs_max));
 }
 
 ChunkWriter::ChunkWriter(Core& core, const OpContext& ctx, Options options, uint64_t pack_bytes,
@@ -104,7 +114,7 @@ Result<size_t> ChunkWriter::AddBorrowed(ByteView raw, codec::ElementKind kind) {
 Result<size_t> ChunkWriter::AddCopied(ByteView raw, codec::ElementKind kind) {
   Job job;
   VARVE_TRY(job.ticket, stage_budget_.Acquire(ctx_, raw.size()));
-  job.copy = core_.buffers.Take(raw.size());
+  job.copy = core_.buffers.Take(raw.size(), BufferPool::Touch::kAll);
   std::memcpy(job.copy.data(), raw.data(), raw.size());
   job.raw = job.copy.view();
   job.kind = kind;

@@ -31,6 +31,17 @@ class OpenLake final : public Lake {
                                                  SaveOptions options) override {
     return BeginSession(ctx, core_, std::move(name), std::move(options));
   }
+  void Warm(uint64_t bytes) override {
+    // Half of the cap: the other is for packs. A plain pointer: the pool is joined before it
+    // dangles.
+    const uint64_t wanted_bytes = std::min(bytes, core_->options.memory_bytes / 2);
+    const auto warm = [core = core_.get(), closing = core_->closing, wanted_bytes] {
+      const uint64_t chunk_bytes = core->descriptor.chunk_bytes;
+      while (!closing.cancelled() && core->buffers.Warm(chunk_bytes, wanted_bytes)) {
+      }
+    };
+    static_cast<void>(core_->background_encoders.Submit(warm));  // Refused only when closing.
+  }
   Result<SaveReport> PutPath(const OpContext& ctx, std::string name, const std::string& local_path,
                              SaveOptions options,
                              const std::function<void(Progress)>& on_progress) override {

@@ -152,6 +152,9 @@ class Lake {
 
   virtual Result<std::unique_ptr<SaveSession>> BeginSave(const OpContext& ctx, std::string name,
                                                          SaveOptions options) = 0;
+  // Readies memory behind the caller for a coming save that copies about `bytes`, so that its first
+  // copy does not wait for fresh pages; never more than the lake's cap. Best effort.
+  virtual void Warm(uint64_t bytes) = 0;
   // Every regular file below `local_path` (or the one file), then Commit.
   virtual Result<SaveReport> PutPath(const OpContext& ctx, std::string name,
                                      const std::string& local_path, SaveOptions options,

@@ -1,6 +1,7 @@
 // Reusable page-aligned buffers: the first touch of a fresh page costs more than the copy into it.
 //
-// Invariant: at most `idle_bytes_max` wait in the pool; what comes back above that is freed.
+// Invariant: buffers in use and idle ones together stay below `bytes_max` as far as idle ones can
+// make room: they are freed before a fresh one is made, and one that comes back above it is.
 // Threads: any.
 #pragma once
 
@@ -15,7 +16,7 @@ namespace varve::transfer {
 
 class BufferPool {
  public:
-  explicit BufferPool(uint64_t idle_bytes_max) : idle_bytes_max_(idle_bytes_max) {}
+  explicit BufferPool(uint64_t bytes_max) : bytes_max_(bytes_max) {}
   ~BufferPool();
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
@@ -39,7 +40,14 @@ class BufferPool {
     uint64_t bytes_ = 0, capacity_bytes_ = 0;
   };
   // Never fails: running out of address space ends the process. Content is unspecified.
-  Buffer Take(uint64_t bytes);
+  // kAll: the caller is about to write all of it, so fresh pages are asked of the kernel at once,
+  // huge where it has them, instead of one fault each (400 against 60 ms for 256 MiB).
+  enum class Touch { kSome, kAll };
+  Buffer Take(uint64_t bytes, Touch touch = Touch::kSome);
+
+  // Makes one more idle buffer of `bytes` with its pages in place; false when `total_bytes`, or the
+  // pool's own limit, already wait.
+  bool Warm(uint64_t bytes, uint64_t total_bytes);
 
  private:
   struct Idle {
@@ -47,11 +55,13 @@ class BufferPool {
     uint64_t capacity_bytes;
   };
   void Return(std::byte* data, uint64_t capacity_bytes);
+  // Takes idle buffers out until `bytes` more fit below the limit. Under mutex_.
+  std::vector<Idle> MakeRoom(uint64_t bytes);
 
-  const uint64_t idle_bytes_max_;
+  const uint64_t bytes_max_;
   std::mutex mutex_;
   std::vector<Idle> idle_;  // Guarded by mutex_.
-  uint64_t idle_bytes_ = 0;
+  uint64_t idle_bytes_ = 0, used_bytes_ = 0;
 };
 
 }  // namespace varve::transfer
