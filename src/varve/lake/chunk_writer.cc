@@ -50,7 +50,7 @@ Result<std::unique_ptr<ChunkWriter>> ChunkWriter::Make(Core& core, const OpConte
   }
   const ThreadPool& pool = options.background ? core.background_encoders : core.encoders;
   const PackPlan plan = PlanPacks(core.descriptor.pack_bytes, options.memory_bytes, pool.threads(),
-                                  core.transfers.threads());
+                                  core.transfers.connections());
   return std::unique_ptr<ChunkWriter>(
       new ChunkWriter(core, ctx, std::move(options), plan.pack_bytes, plan.packs_max));
 }

@@ -1,13 +1,13 @@
 // Goal: buffers are reused, aligned, and never keep more memory than the pool may hold.
 // Method: sizes of several classes, taken and returned in turn, also from many threads.
-#include "varve/lake/buffer_pool.h"
+#include "varve/transfer/buffer_pool.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
 #include <thread>
 
-namespace varve::lake {
+namespace varve::transfer {
 namespace {
 
 using Touch = BufferPool::Touch;
@@ -67,4 +67,4 @@ TEST(BufferPool, ThreadsNeverShareABuffer) {
 }
 
 }  // namespace
-}  // namespace varve::lake
+}  // namespace varve::transfer
