@@ -1,7 +1,7 @@
 """Trains a small transformer on the Python library's sources, kills it in the middle of a save, resumes it, and
 compares the end with an uninterrupted run. `make demo` runs it; `--lake s3://bucket/prefix` uses an S3 server.
 
-Writes build/demo/summary.json.
+Writes summary.json into build/demo, or into --out.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ def child(location: str, name: str, steps: int, every: int, kill_at: int | None 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lake", help="s3://bucket/prefix or a folder; default build/demo/lake, made anew")
+    parser.add_argument("--out", type=Path, default=OUT, help="where summary.json goes; default build/demo")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--every", type=int, default=30)
     parser.add_argument("--child", nargs=4, metavar=("LAKE", "NAME", "STEPS", "EVERY"), help=argparse.SUPPRESS)
@@ -125,10 +126,10 @@ def main() -> None:
         train(args.child[0], args.child[1], int(args.child[2]), int(args.child[3]))
         return
     begun = time.monotonic()
-    OUT.mkdir(parents=True, exist_ok=True)
-    location = args.lake or str(OUT / "lake")
+    args.out.mkdir(parents=True, exist_ok=True)
+    location = args.lake or str(args.out / "lake")
     if args.lake is None:
-        shutil.rmtree(OUT / "lake", ignore_errors=True)
+        shutil.rmtree(args.out / "lake", ignore_errors=True)
     run = "" if args.lake is None else f"-{int(time.time())}"
     kill_at = args.steps // 2 // args.every * args.every
     print(f"lake {location}\n1. an uninterrupted run of {args.steps} steps, a version every {args.every}")
@@ -156,12 +157,12 @@ def main() -> None:
         "lost_ms_per_save": sorted(lost)[len(lost) // 2], "lost_ms_max": max(lost), "damage": len(damage),
         "seconds": round(time.monotonic() - begun, 1),
     }
-    (OUT / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    (args.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
     print(
         f"\nloss uninterrupted {whole['loss']:.6f}, resumed {again['loss']:.6f}\n"
         f"{logical / 1e6:.1f} MB logical, {stored / 1e6:.1f} MB stored ({100 * stored / logical:.0f} %)\n"
         f"each save cost the training loop {summary['lost_ms_per_save']:.1f} ms (median), {max(lost):.1f} ms at most\n"
-        f"{summary['seconds']} s; summary in build/demo/summary.json"
+        f"{summary['seconds']} s; summary in {args.out / 'summary.json'}"
     )
     if whole["loss"] != again["loss"] or not cut["killed"] or damage:
         sys.exit("the resumed run did not end as the uninterrupted one")
