@@ -12,8 +12,10 @@
 #include "varve/format/commit.h"
 #include "varve/format/control.h"
 #include "varve/format/envelope.h"
+#include "varve/format/gc_state.h"
 #include "varve/format/head.h"
 #include "varve/format/names.h"
+#include "varve/format/object_key.h"
 #include "varve/format/pack.h"
 #include "varve/format/safetensors.h"
 #include "varve/format/state_tree.h"
@@ -43,10 +45,10 @@ inline void FuzzEnvelope(ByteView input) {
 }
 
 inline void CheckCommit(ByteView object) {
-  const auto packs = DecodePackSet(object);
+  const auto packs = DecodePackSet(object, object.size());
   const auto decoded = DecodeCommit(object);
   if (!decoded.ok()) return;
-  Require(packs.ok() && packs->size() == decoded->commit.packs.size(),
+  Require(packs.ok() && packs->packs.size() == decoded->commit.packs.size(),
           "the pack set is the commit's");
   const auto again = EncodeCommit(decoded->commit, &decoded->logical);
   Require(again.ok() && again->commit_id == decoded->commit_id, "a commit keeps its id");
@@ -125,6 +127,11 @@ inline void FuzzControl(ByteView input) {
 
 inline void FuzzNames(ByteView input) {
   const std::string_view text = AsText(input);
+  const ObjectKey key = ParseKey(text);
+  if (key.kind == KeyKind::kPack) Require(PackKey(key.id) == text, "a key has one spelling");
+  if (key.kind == KeyKind::kSession) {
+    Require(KeyOf(IdKind::kSession, key.id) == text, "a key has one spelling");
+  }
   for (const Status& status : {CheckArtifactName(text), CheckLabel(text), CheckPath(text)}) {
     if (status.ok())
       Require(ValidUtf8(text), "a name is UTF-8");

@@ -61,11 +61,22 @@ TEST(EnvelopeTest, RoundTripKeepsSectionsAndCompresses) {
     EXPECT_EQ(decoded->sections[i].raw, envelope.sections[i].raw);
   }
   EXPECT_EQ(decoded->Find(Tag("DDDD")), nullptr);
-  const auto one = DecodeSection(*object, ObjectType::kHistory, Tag("BBBB"));
-  ASSERT_TRUE(one.ok());
-  EXPECT_EQ(*one, envelope.sections[1].raw);
-  EXPECT_FALSE(DecodeSection(*object, ObjectType::kCommit, Tag("BBBB")).ok());
-  EXPECT_FALSE(DecodeSection(*object, ObjectType::kHistory, Tag("DDDD")).ok());
+  const uint64_t bytes = object->size();
+  EXPECT_FALSE(DecodeSection(*object, bytes, ObjectType::kCommit, Tag("BBBB")).ok());
+  EXPECT_FALSE(DecodeSection(*object, bytes, ObjectType::kHistory, Tag("DDDD")).ok());
+  // From every suffix: the section, or the length of a suffix that gives it.
+  for (uint64_t suffix = 64; suffix <= bytes; ++suffix) {
+    auto one =
+        DecodeSection(ByteView(*object).last(suffix), bytes, ObjectType::kHistory, Tag("BBBB"));
+    for (int round = 0; one.ok() && one->suffix_bytes_needed > 0; ++round) {
+      ASSERT_LT(round, 2);
+      ASSERT_LE(one->suffix_bytes_needed, bytes);
+      one = DecodeSection(ByteView(*object).last(one->suffix_bytes_needed), bytes,
+                          ObjectType::kHistory, Tag("BBBB"));
+    }
+    ASSERT_TRUE(one.ok()) << suffix;
+    EXPECT_EQ(one->raw, envelope.sections[1].raw);
+  }
 }
 
 TEST(EnvelopeTest, EveryFlipAndCutIsNoticed) {
@@ -206,9 +217,9 @@ TEST(CommitTest, RandomRecordsRoundTripAndKeepTheirId) {
     const auto again = EncodeCommit(decoded->commit);
     ASSERT_TRUE(again.ok());
     EXPECT_EQ(again->object, encoded->object);
-    const auto packs = DecodePackSet(encoded->object);
+    const auto packs = DecodePackSet(encoded->object, encoded->object.size());
     ASSERT_TRUE(packs.ok());
-    EXPECT_EQ(packs->size(), commit.packs.size());
+    EXPECT_EQ(packs->packs.size(), commit.packs.size());
   }
 }
 
@@ -383,7 +394,7 @@ TEST(GcListTest, RoundTripDamageAndOrder) {
   ExpectEveryDamageNoticed(*object, [](ByteView bytes) { return DecodeGcList(bytes).ok(); });
   std::swap(ids[0], ids[1]);
   EXPECT_FALSE(EncodeGcList(ids).ok());
-  EXPECT_FALSE(DecodePackSet(*object).ok());
+  EXPECT_FALSE(DecodePackSet(*object, object->size()).ok());
 }
 
 // The bytes that docs/format.md shows are the bytes that are written.

@@ -473,9 +473,16 @@ Result<DecodedCommit> DecodeCommit(ByteView object) {
   return decoded;
 }
 
-Result<std::vector<PackRow>> DecodePackSet(ByteView object) {
-  VARVE_TRY(const Bytes packs, DecodeSection(object, ObjectType::kCommit, kTagPacks));
-  return DecodePacks(packs);
+Result<PackSet> DecodePackSet(ByteView suffix, uint64_t object_bytes) {
+  VARVE_TRY(const SectionReply section,
+            DecodeSection(suffix, object_bytes, ObjectType::kCommit, kTagPacks));
+  PackSet set;
+  set.min_gc = section.min_gc;
+  set.suffix_bytes_needed = section.suffix_bytes_needed;
+  if (set.suffix_bytes_needed == 0) {
+    VARVE_TRY(set.packs, DecodePacks(section.raw));
+  }
+  return set;
 }
 
 Commit ThinCommit(const Commit& commit, std::vector<LetGo> let_go) {

@@ -128,7 +128,13 @@ Result<DecodedCommit> DecodeCommit(ByteView object);
 // commit id does. Items already let go must not be named again.
 Commit ThinCommit(const Commit& commit, std::vector<LetGo> let_go);
 
-// The pack set alone, for garbage collection; does not decode the rest.
-Result<std::vector<PackRow>> DecodePackSet(ByteView object);
+// The pack set alone, for garbage collection, from the last bytes of the object: it lies at the
+// end.
+struct PackSet {
+  std::vector<PackRow> packs;
+  uint16_t min_gc = 1;               // As in SectionReply.
+  uint64_t suffix_bytes_needed = 0;  // > 0: call again with a suffix of this length.
+};
+Result<PackSet> DecodePackSet(ByteView suffix, uint64_t object_bytes);
 
 }  // namespace varve::format

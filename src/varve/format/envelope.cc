@@ -22,7 +22,7 @@ constexpr uint64_t kRatioMax = 50'000;                       // zstd reaches 32,
 
 enum class SectionCodec : uint8_t { kPlain = 0, kZstd = 1 };
 
-Error Damaged(const std::string& what, size_t offset) {
+Error Damaged(const std::string& what, uint64_t offset) {
   return Error(ErrorCode::kCorrupt,
                "object is damaged: " + what + ". offset=" + std::to_string(offset));
 }
@@ -63,9 +63,10 @@ struct Row {
 struct Footer {
   Envelope envelope;  // Without sections.
   std::vector<Row> rows;
+  uint64_t suffix_bytes_needed = 0;  // > 0: nothing else is set; ask for so many bytes.
 };
 
-Result<Row> ReadRow(Reader& reader, uint64_t next, size_t footer_at) {
+Result<Row> ReadRow(Reader& reader, uint64_t next, uint64_t footer_at) {
   Row row;
   row.tag = reader.U32();
   const uint8_t codec = reader.U8();
@@ -87,24 +88,33 @@ Result<Row> ReadRow(Reader& reader, uint64_t next, size_t footer_at) {
   return row;
 }
 
-Result<Footer> ReadFooter(ByteView object) {
+// `suffix` are the last bytes of an object of `object_bytes`.
+Result<Footer> ReadFooter(ByteView suffix, uint64_t object_bytes) {
   const size_t least = kHeadMagic.size() + kFixedFooterBytes + kTrailerBytes;
-  if (object.size() < least) return Damaged("it is too short", object.size());
-  if (AsText(object.first(kHeadMagic.size())) != kHeadMagic) {
+  if (object_bytes < least || suffix.size() < least) {
+    return Damaged("it is too short", suffix.size());
+  }
+  if (suffix.size() == object_bytes && AsText(suffix.first(kHeadMagic.size())) != kHeadMagic) {
     return Damaged("its first bytes are wrong", 0);
   }
-  if (AsText(object.last(kFootMagic.size())) != kFootMagic) {
-    return Damaged("its last bytes are wrong", object.size() - kFootMagic.size());
+  if (AsText(suffix.last(kFootMagic.size())) != kFootMagic) {
+    return Damaged("its last bytes are wrong", object_bytes - kFootMagic.size());
   }
-  Reader trailer(object.last(kTrailerBytes));
+  Reader trailer(suffix.last(kTrailerBytes));
   const uint32_t crc = trailer.U32();
   const uint64_t footer_bytes = trailer.U64();
   if (footer_bytes < kFixedFooterBytes + kTrailerBytes ||
-      footer_bytes > object.size() - kHeadMagic.size()) {
-    return Damaged("its footer has an impossible length", object.size() - kTrailerBytes);
+      footer_bytes > object_bytes - kHeadMagic.size() ||
+      footer_bytes > kFixedFooterBytes + kTrailerBytes + kSectionsMax * kRowBytes) {
+    return Damaged("its footer has an impossible length", object_bytes - kTrailerBytes);
   }
-  const size_t footer_at = object.size() - footer_bytes;
-  const ByteView table = object.subspan(footer_at, footer_bytes - kTrailerBytes);
+  Footer footer;
+  if (footer_bytes > suffix.size()) {
+    footer.suffix_bytes_needed = footer_bytes;
+    return footer;
+  }
+  const uint64_t footer_at = object_bytes - footer_bytes;
+  const ByteView table = suffix.last(footer_bytes).first(footer_bytes - kTrailerBytes);
   Writer checked;
   checked.Raw(table);
   checked.U64(footer_bytes);
@@ -112,7 +122,6 @@ Result<Footer> ReadFooter(ByteView object) {
     return Damaged("its footer fails its checksum", footer_at);
 
   Reader reader(table);
-  Footer footer;
   Envelope& envelope = footer.envelope;
   const uint16_t version = reader.U16();
   envelope.type = static_cast<ObjectType>(reader.U16());
@@ -143,8 +152,7 @@ Result<Footer> ReadFooter(ByteView object) {
   return footer;
 }
 
-Result<Bytes> ReadSection(ByteView object, const Row& row) {
-  const ByteView stored = object.subspan(row.offset, row.stored_bytes);
+Result<Bytes> ReadSection(ByteView stored, const Row& row) {
   // Before anything is allocated: stored bytes that are not the writer's go no further.
   if (hash::Crc32c(stored) != row.crc) return Damaged("a section fails its checksum", row.offset);
   Bytes raw;
@@ -213,20 +221,33 @@ Result<Bytes> EncodeEnvelope(const Envelope& envelope) {
 }
 
 Result<Envelope> DecodeEnvelope(ByteView object) {
-  VARVE_TRY(Footer footer, ReadFooter(object));
+  VARVE_TRY(Footer footer, ReadFooter(object, object.size()));
   for (const Row& row : footer.rows) {
-    VARVE_TRY(Bytes raw, ReadSection(object, row));
+    VARVE_TRY(Bytes raw, ReadSection(object.subspan(row.offset, row.stored_bytes), row));
     footer.envelope.sections.push_back(
         {row.tag, std::move(raw), row.codec != SectionCodec::kPlain});
   }
   return std::move(footer.envelope);
 }
 
-Result<Bytes> DecodeSection(ByteView object, ObjectType type, uint32_t tag) {
-  VARVE_TRY(const Footer footer, ReadFooter(object));
+Result<SectionReply> DecodeSection(ByteView suffix, uint64_t object_bytes, ObjectType type,
+                                   uint32_t tag) {
+  VARVE_TRY(const Footer footer, ReadFooter(suffix, object_bytes));
+  SectionReply reply;
+  reply.suffix_bytes_needed = footer.suffix_bytes_needed;
+  if (reply.suffix_bytes_needed > 0) return reply;
   if (footer.envelope.type != type) return Damaged("it is an object of another type", 0);
+  reply.min_gc = footer.envelope.min_gc;
   for (const Row& row : footer.rows) {
-    if (row.tag == tag) return ReadSection(object, row);
+    if (row.tag != tag) continue;
+    const uint64_t from_end_bytes = object_bytes - row.offset;
+    if (from_end_bytes > suffix.size()) {
+      reply.suffix_bytes_needed = from_end_bytes;
+      return reply;
+    }
+    const uint64_t at = suffix.size() - from_end_bytes;
+    VARVE_TRY(reply.raw, ReadSection(suffix.subspan(at, row.stored_bytes), row));
+    return reply;
   }
   return Damaged("a section is missing", 0);
 }

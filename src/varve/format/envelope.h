@@ -58,7 +58,14 @@ Result<Bytes> EncodeEnvelope(const Envelope& envelope);
 // Errors: kCorrupt with the offset; kUnsupported when min_reader is newer than this build.
 Result<Envelope> DecodeEnvelope(ByteView object);
 
-// One section of an object of this type; the others are neither decoded nor checked.
-Result<Bytes> DecodeSection(ByteView object, ObjectType type, uint32_t tag);
+// One section of an object of this type, from its last bytes (`suffix` ends where the object of
+// object_bytes does); the others are neither decoded nor checked.
+struct SectionReply {
+  Bytes raw;
+  uint16_t min_gc = 1;               // The oldest format version whose collector may judge it.
+  uint64_t suffix_bytes_needed = 0;  // > 0: call again with a suffix of this length.
+};
+Result<SectionReply> DecodeSection(ByteView suffix, uint64_t object_bytes, ObjectType type,
+                                   uint32_t tag);
 
 }  // namespace varve::format

@@ -428,6 +428,7 @@ Result<HistoryNode> DecodeHistoryNode(ByteView object) {
   VARVE_TRY(Json json, ParseObject(AsText(section->raw), kJsonDepthMax));
   Fields fields(std::move(json), "a history node");
   HistoryNode node;
+  node.min_gc = envelope.min_gc;
   const uint64_t level = fields.Number("level");
   if (level > 16) fields.Fail("its level is impossible");
   node.level = static_cast<uint32_t>(level);

@@ -140,6 +140,7 @@ std::string NamedBy(const Head& head, uint64_t version, int64_t now_ms);
 
 // A history node is an envelope of kHistory with either entries or links.
 struct HistoryNode {
+  uint16_t min_gc = 1;  // The oldest format version whose collector may judge it.
   uint32_t level = 0;
   std::vector<VersionEntry> entries;  // level == 0
   std::vector<HistoryLink> links;     // level > 0

@@ -9,7 +9,9 @@
 #include "varve/base/random.h"
 #include "varve/format/commit.h"
 #include "varve/format/control.h"
+#include "varve/format/gc_state.h"
 #include "varve/format/head.h"
+#include "varve/format/object_key.h"
 #include "varve/format/pack.h"
 
 namespace varve::format {
@@ -155,9 +157,15 @@ inline GcState SampleGcState() {
   GcState state;
   state.epoch = 5;
   state.phase = GcPhase::kCondemned;
-  state.lists = {{4, "gc/list/4-c-x"}, {5, "gc/list/5-c-y"}};
+  const auto part = [](uint64_t epoch, bool dead, IdKind kind, uint32_t number) {
+    return GcListPart{kind, GcListKey(epoch, dead, ObjectId::Make(7, 1), number),
+                      ObjectId::Make(1, 2), ObjectId::Make(3, 4), 9};
+  };
+  state.lists = {{4, {part(4, true, IdKind::kPack, 0)}},
+                 {5, {part(5, false, IdKind::kPack, 0), part(5, false, IdKind::kSession, 1)}}};
   state.oldest_list_epoch = 4;
   state.holder = "host:1";
+  state.refs = 12;
   return state;
 }
 

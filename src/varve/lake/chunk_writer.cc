@@ -108,7 +108,10 @@ Result<size_t> ChunkWriter::AddBorrowed(ByteView raw, codec::ElementKind kind) {
   Job job;
   job.raw = raw;
   job.kind = kind;
-  return Submit(std::move(job));
+  VARVE_TRY(const size_t slot, Submit(std::move(job)));
+  slots_[slot]->borrowed = raw;
+  slots_[slot]->kind = kind;
+  return slot;
 }
 
 Result<size_t> ChunkWriter::AddCopied(ByteView raw, codec::ElementKind kind) {
@@ -145,7 +148,7 @@ Result<std::optional<size_t>> ChunkWriter::AddKnown(const hash::Digest& digest) 
     claimed_.erase(digest);
     return std::optional<size_t>();
   }
-  slots_.push_back(std::make_unique<Slot>(Slot{digest}));
+  slots_.push_back(std::make_unique<Slot>(Slot{.digest = digest, .borrowed = {}, .kind = {}}));
   return std::optional<size_t>(slots_.size() - 1);
 }
 
@@ -345,6 +348,61 @@ Status ChunkWriter::Finish() {
   wait();
   VARVE_CHECK_OK(std::move(sealed));
   return CheckFailed();
+}
+
+Status ChunkWriter::Relocate(const std::set<format::ObjectId>& packs) {
+  std::vector<ChunkPlace> moved;
+  {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(base_, [&](const auto& each) { return packs.contains(each.second.pack); });
+    for (const auto& [digest, place] : places_) {
+      if (packs.contains(place.pack)) moved.push_back(place);
+    }
+    for (const ChunkPlace& place : moved) {
+      places_.erase(place.row.digest);
+      claimed_.erase(place.row.digest);
+    }
+  }
+  {
+    const std::lock_guard lock(core_.seen_packs_mutex);
+    for (const format::ObjectId& pack : packs) core_.seen_packs.erase(pack);
+  }
+  std::unordered_map<hash::Digest, const Slot*, hash::DigestHasher> borrowed;
+  for (const std::unique_ptr<Slot>& slot : slots_) {
+    if (!slot->borrowed.empty()) borrowed.emplace(slot->digest, slot.get());
+  }
+  for (const ChunkPlace& place : moved) {
+    const auto held = borrowed.find(place.row.digest);
+    if (held == borrowed.end()) {
+      VARVE_CHECK_OK(MoveChunk(place));
+    } else {
+      VARVE_TRY(const size_t slot, AddBorrowed(held->second->borrowed, held->second->kind));
+      static_cast<void>(slot);
+    }
+  }
+  return Finish();
+}
+
+Status ChunkWriter::MoveChunk(const ChunkPlace& place) {
+  const store::Key key(format::PackKey(place.pack));
+  const BufferPool::Buffer payload = core_.buffers.Take(place.row.payload_bytes);
+  const auto got = core_.store->GetRange(ctx_, key, place.row.offset, payload.view());
+  if (!got.ok() && got.error().code() == ErrorCode::kNotFound) {
+    return Error(ErrorCode::kConflict,
+                 "the collector removed what this save had written before it could commit; save "
+                 "again, and collect with a longer --grace. object=" +
+                     place.pack.Text());
+  }
+  if (!got.ok()) return got.error();
+  const BufferPool::Buffer raw = core_.buffers.Take(place.row.raw_bytes);
+  const Status decoded = codec::DecodeChunk(place.row.codec, payload.view(), raw.view());
+  if (!decoded.ok() || hash::Blake3Of(raw.view()) != place.row.digest) {
+    return std::move(Error(ErrorCode::kCorrupt, "a chunk this save wrote reads back damaged")
+                         .At("move chunk", key.str()));
+  }
+  VARVE_TRY(const size_t slot, AddEncoded(place.row, payload.view()));
+  static_cast<void>(slot);
+  return OkStatus();
 }
 
 }  // namespace varve::lake

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -46,7 +47,7 @@ class ChunkWriter {
   void AddBase(const format::Commit& base);
 
   // `slot` tells the caller's chunk apart; its place is given back by Finish.
-  // Borrow: `raw` must stay until Finish returns. Copy: it is copied before the return; blocks
+  // Borrow: `raw` must stay until the commit. Copy: it is copied before the return; blocks
   // while the memory cap is reached. Errors: the first one of the pipeline, and the pipeline's end.
   Result<size_t> AddBorrowed(ByteView raw, codec::ElementKind kind);
   Result<size_t> AddCopied(ByteView raw, codec::ElementKind kind);
@@ -57,6 +58,11 @@ class ChunkWriter {
 
   // Seals and sends what is left, waits for every acknowledgement.
   Status Finish();
+
+  // After Finish: writes the chunks that lie in `packs` again, under fresh ids, and finishes. For
+  // packs that the collector condemned before a head named them. Borrowed chunks are read from the
+  // caller's memory, others from their old pack and verified. kConflict when one is gone already.
+  Status Relocate(const std::set<format::ObjectId>& packs);
 
   // After Finish: by slot.
   const hash::Digest& digest(size_t slot) const { return slots_[slot]->digest; }
@@ -70,6 +76,8 @@ class ChunkWriter {
  private:
   struct Slot {
     hash::Digest digest;
+    ByteView borrowed;  // The caller's memory, when that is where the chunk is.
+    codec::ElementKind kind;
   };
   struct OpenPack {
     BufferPool::Buffer buffer;
@@ -91,6 +99,7 @@ class ChunkWriter {
   void PutBack(std::unique_ptr<OpenPack> pack);
   void DropPack(OpenPack& pack);
   Status Seal(std::unique_ptr<OpenPack> pack);
+  Status MoveChunk(const ChunkPlace& place);
   void Upload(OpenPack& pack);
   void Fail(Error error);
   void TaskDone();

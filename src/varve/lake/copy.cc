@@ -57,22 +57,18 @@ Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
   CommitBuilder builder(*writer);
   for (const format::ChunkRow& row : commit.chunks) builder.Ordinal(row.digest);  // Same ordinals.
   builder.MoveTo(moved);
-  VARVE_TRY(const format::EncodedCommit encoded,
-            format::EncodeCommit(moved, &read.decoded.logical));
-  if (encoded.commit_id != entry.commit_id) {
+  VARVE_TRY(const Published published, Publish(ctx, destination,
+                                               {.name = name,
+                                                .artifact_type = moved.header.artifact_type,
+                                                .commit = &moved,
+                                                .writer = writer.get(),
+                                                .logical = &read.decoded.logical,
+                                                .base_epoch = base_epoch,
+                                                .aliases = {}}));
+  if (published.commit_id != entry.commit_id) {
     return Error(ErrorCode::kInternal, "copying changed the commit id of '" + name + "'");
   }
-  const uint64_t sent_bytes = writer->stored_bytes() + encoded.object.size();
-  VARVE_TRY(const uint64_t version, Publish(ctx, destination,
-                                            {.name = name,
-                                             .artifact_type = moved.header.artifact_type,
-                                             .commit = &moved,
-                                             .encoded = &encoded,
-                                             .base_epoch = base_epoch,
-                                             .stored_bytes = sent_bytes,
-                                             .aliases = {}}));
-  static_cast<void>(version);
-  return sent_bytes;
+  return published.stored_bytes;
 }
 
 }  // namespace

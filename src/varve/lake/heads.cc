@@ -24,6 +24,13 @@ bool Ambiguous(ErrorCode code) {
          code == ErrorCode::kThrottled || code == ErrorCode::kTimeout;
 }
 
+bool NamesAny(const std::vector<format::ObjectId>& ids,
+              const std::vector<format::ObjectId>& condemned) {
+  return std::any_of(ids.begin(), ids.end(), [&](const format::ObjectId& id) {
+    return std::binary_search(condemned.begin(), condemned.end(), id);
+  });
+}
+
 Status JitteredSleep(const OpContext& ctx, int64_t base_ms) {
   return ctx.SleepMs(static_cast<int64_t>(ctx.random().Between(0, static_cast<uint64_t>(base_ms))));
 }
@@ -65,7 +72,7 @@ Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& cha
     head.name = change.name;
     head.artifact_type = change.create_type;
     head.nonce = FreshNonce(ctx.random());
-    VARVE_TRY(head.gc_epoch, guard_.Base(ctx));
+    VARVE_TRY(head.gc_epoch, guard_.Epoch(ctx));
     VARVE_TRY(const std::string json, format::EncodeHead(head));
     const auto born =
         store_.Cas(ctx, store::Key(format::HeadKey(change.name)), AsBytes(json), std::nullopt);
@@ -79,9 +86,10 @@ Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& cha
                "the store does not say whether it created the head of '" + change.name + "'");
 }
 
-Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
+Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change,
+                                   Condemned* condemned) {
   bool in_doubt = false;
-  auto head = TryCommit(ctx, change, in_doubt);
+  auto head = TryCommit(ctx, change, condemned, in_doubt);
   if (head.ok() || !in_doubt) return head;
   return Error(
       ErrorCode::kUnknownOutcome,
@@ -89,8 +97,10 @@ Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change) {
           "' landed; look at its history before repeating it. cause=" + head.error().message());
 }
 
-Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change, bool& in_doubt) {
+Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change,
+                                      Condemned* condemned, bool& in_doubt) {
   int unknown_tries = 0;
+  uint64_t base = change.base_epoch;
   for (int race = 0; race < kCommitRacesMax; ++race) {
     VARVE_CHECK_OK(ctx.Check());
     // Once seen, a head never goes away: making it anew would number its versions from one again.
@@ -107,11 +117,22 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
     format::Head next = snapshot.head;
     VARVE_CHECK_OK(change.edit(next));
     VARVE_CHECK_OK(Fold(ctx, next, used));
-    VARVE_TRY(const uint64_t epoch, guard_.Validate(ctx, change.base_epoch, used));
+    VARVE_TRY(const GcGuard::Validation valid, guard_.Validate(ctx, base, used));
+    if (!valid.condemned.ids.empty() || valid.condemned.lists_gone) {
+      if (NamesAny(change.used, valid.condemned.ids)) {
+        if (condemned != nullptr) *condemned = valid.condemned;
+        return Error(ErrorCode::kConflict,
+                     "the collector condemned objects that the commit to '" + change.name +
+                         "' names; save again. object=" + valid.condemned.ids.front().Text());
+      }
+      // Only history nodes of this attempt: the next one reads the head anew and writes others.
+      if (valid.condemned.lists_gone) base = valid.condemned.fresh_base;
+      continue;
+    }
     next.seq = snapshot.head.seq + 1;
     next.prev_nonce = snapshot.head.nonce;
     next.nonce = FreshNonce(ctx.random());
-    next.gc_epoch = std::max(epoch, snapshot.head.gc_epoch);
+    next.gc_epoch = std::max(valid.epoch, snapshot.head.gc_epoch);
     VARVE_TRY(const std::string json, format::EncodeHead(next));
 
     const store::Key key(format::HeadKey(change.name));

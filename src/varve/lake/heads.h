@@ -60,11 +60,15 @@ class Heads {
   // Returns the head as it was written (or found done). Errors: kUnknownOutcome naming the
   // artifact: the change may have landed or may still. Any other (the edit's, kConflict, a deadline
   // or cancel before the write was sent): it did not land and never will.
-  Result<format::Head> Commit(const OpContext& ctx, const Change& change);
+  // kConflict with `condemned` filled: the collector condemned objects that the change names; write
+  // those under fresh ids and commit again.
+  Result<format::Head> Commit(const OpContext& ctx, const Change& change,
+                              Condemned* condemned = nullptr);
 
  private:
   // `in_doubt` on an error: a write was sent, and nothing says that it can land no more.
-  Result<format::Head> TryCommit(const OpContext& ctx, const Change& change, bool& in_doubt);
+  Result<format::Head> TryCommit(const OpContext& ctx, const Change& change, Condemned* condemned,
+                                 bool& in_doubt);
   Result<HeadSnapshot> ReadOrCreate(const OpContext& ctx, const Change& change, bool may_create);
   Status Fold(const OpContext& ctx, format::Head& head, std::vector<format::ObjectId>& used);
   Status CheckFork(const format::Head& head);

@@ -23,15 +23,22 @@ class CommitBuilder {
 };
 
 // Writes the commit object and appends the version to its head. Returns the version's number.
+// When the collector condemned packs before the head named them, their chunks move to fresh packs
+// and the commit object is written anew, under the same commit id.
 struct Publication {
   std::string name, artifact_type;
-  const format::Commit* commit = nullptr;
-  const format::EncodedCommit* encoded = nullptr;
+  format::Commit* commit = nullptr;
+  ChunkWriter* writer = nullptr;                  // Holds every chunk of the commit; finished.
+  const format::LogicalBytes* logical = nullptr;  // Of a commit that exists elsewhere already.
   uint64_t base_epoch = 0;
-  uint64_t stored_bytes = 0;
   std::vector<std::string> aliases;
 };
-Result<uint64_t> Publish(const OpContext& ctx, Core& core, const Publication& publication);
+struct Published {
+  uint64_t version = 0;
+  hash::Digest commit_id;
+  uint64_t stored_bytes = 0;  // Packs and commit objects written.
+};
+Result<Published> Publish(const OpContext& ctx, Core& core, const Publication& publication);
 
 Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
                                                   const std::shared_ptr<Core>& core,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "varve/format/gc_state.h"
 #include "varve/format/names.h"
 #include "varve/lake/internal.h"
 

@@ -8,6 +8,7 @@
 namespace varve::lake {
 namespace {
 
+constexpr int kPutTriesMax = 4;                   // Saves of one put that a collector may outrun.
 constexpr uint64_t kFileWindowBytes = 64 * kMiB;  // Raw bytes of files held at once by a get.
 
 // Appends the reads that fill `into` with chunks of one item.
@@ -156,13 +157,23 @@ Result<SaveReport> PutPath(const OpContext& ctx, const std::shared_ptr<Core>& co
     VARVE_CHECK_OK(format::CheckPath(file.path));
     progress.bytes_total += file.bytes;
   }
-  VARVE_TRY(auto session, BeginSession(ctx, core, std::move(name), std::move(options)));
-  for (const FoundFile& file : files) {
-    VARVE_CHECK_OK(session->AddFile(ctx, file.path, file.local_path));
-    progress.bytes_done += file.bytes;
-    if (on_progress) on_progress(progress);
+  const auto save = [&]() -> Result<SaveReport> {
+    progress.bytes_done = 0;
+    VARVE_TRY(auto session, BeginSession(ctx, core, name, options));
+    for (const FoundFile& file : files) {
+      VARVE_CHECK_OK(session->AddFile(ctx, file.path, file.local_path));
+      progress.bytes_done += file.bytes;
+      if (on_progress) on_progress(progress);
+    }
+    return session->Commit(ctx);
+  };
+  // The files are still there, so a collector that was faster than this save costs another try.
+  Result<SaveReport> saved = save();
+  for (int again = 1; again < kPutTriesMax; ++again) {
+    if (saved.ok() || saved.error().code() != ErrorCode::kConflict) break;
+    saved = save();
   }
-  return session->Commit(ctx);
+  return saved;
 }
 
 Status GetPath(const OpContext& ctx, const std::shared_ptr<Core>& core, std::string_view address,

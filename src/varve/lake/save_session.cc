@@ -14,18 +14,9 @@ namespace varve::lake {
 namespace {
 
 constexpr uint64_t kWindowBytes = 16 * kMiB;  // Of a file being cut; a multiple of the largest cut.
-constexpr size_t kHeadMessageBytesMax = 200;
 
 double Seconds(int64_t from_ns, int64_t to_ns) {
   return static_cast<double>(to_ns - from_ns) * 1e-9;
-}
-
-// A cut that leaves whole UTF-8 characters.
-std::string Shorten(const std::string& text, size_t bytes_max) {
-  if (text.size() <= bytes_max) return text;
-  size_t end = bytes_max;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return text.substr(0, end);
 }
 
 class Session final : public SaveSession {
@@ -140,21 +131,21 @@ class Session final : public SaveSession {
     VARVE_CHECK_OK(writer_->Finish());
     const int64_t durable_ns = ctx.clock().SteadyNs();
     VARVE_TRY(format::Commit commit, Assemble(ctx));
-    VARVE_TRY(const format::EncodedCommit encoded, format::EncodeCommit(commit));
+    VARVE_TRY(const Published published, Publish(ctx, *core_,
+                                                 {.name = name_,
+                                                  .artifact_type = options_.artifact_type,
+                                                  .commit = &commit,
+                                                  .writer = writer_.get(),
+                                                  .logical = nullptr,
+                                                  .base_epoch = base_epoch_,
+                                                  .aliases = options_.aliases}));
     SaveReport report;
-    report.commit_id = encoded.commit_id;
+    report.version = published.version;
+    report.commit_id = published.commit_id;
     report.logical_bytes = commit.LogicalBytes();
     report.shared_bytes = writer_->shared_bytes();
-    report.stored_bytes = writer_->stored_bytes() + encoded.object.size();
+    report.stored_bytes = published.stored_bytes;
     report.objects_written = writer_->packs_written() + 2;
-    VARVE_TRY(report.version, Publish(ctx, *core_,
-                                      {.name = name_,
-                                       .artifact_type = options_.artifact_type,
-                                       .commit = &commit,
-                                       .encoded = &encoded,
-                                       .base_epoch = base_epoch_,
-                                       .stored_bytes = report.stored_bytes,
-                                       .aliases = options_.aliases}));
     report.staged_s = Seconds(begun_ns_, staged_ns_ != 0 ? staged_ns_ : durable_ns);
     report.durable_s = Seconds(begun_ns_, durable_ns);
     report.committed_s = Seconds(begun_ns_, ctx.clock().SteadyNs());
@@ -235,94 +226,6 @@ class Session final : public SaveSession {
 };
 
 }  // namespace
-
-uint32_t CommitBuilder::Ordinal(const hash::Digest& digest) {
-  const auto [found, fresh] = ordinals_.try_emplace(digest, static_cast<uint32_t>(digests_.size()));
-  if (fresh) digests_.push_back(digest);
-  return found->second;
-}
-
-void CommitBuilder::MoveTo(format::Commit& commit) {
-  std::map<format::ObjectId, format::PackRow> packs;
-  for (const hash::Digest& digest : digests_) {
-    const ChunkPlace& place = writer_.place(digest);
-    format::PackRow& pack = packs[place.pack];
-    pack.id = place.pack;
-    pack.object_bytes = place.pack_object_bytes;
-    pack.live_bytes += place.row.payload_bytes;
-  }
-  std::map<format::ObjectId, uint32_t> pack_ordinals;
-  for (auto& [id, pack] : packs) {
-    pack_ordinals.emplace(id, static_cast<uint32_t>(commit.packs.size()));
-    commit.packs.push_back(pack);
-  }
-  for (const hash::Digest& digest : digests_) {
-    const ChunkPlace& place = writer_.place(digest);
-    commit.chunks.push_back(place.row);
-    commit.chunks.back().pack = pack_ordinals.at(place.pack);
-  }
-}
-
-Result<uint64_t> Publish(const OpContext& ctx, Core& core, const Publication& publication) {
-  VARVE_TRY(const format::ObjectId meta_id, core.ids.Next(ctx, publication.name));
-  const store::Key key(format::MetaKey(meta_id));
-  VARVE_TRY(const auto put, core.store->PutNew(ctx, key, publication.encoded->object));
-  static_cast<void>(put);
-
-  format::VersionEntry entry;
-  const format::LogicalHeader& header = publication.commit->header;
-  entry.commit_id = publication.encoded->commit_id;
-  entry.meta_id = meta_id;
-  entry.has_step = header.has_step;
-  entry.step = header.step;
-  entry.logical_bytes = publication.commit->LogicalBytes();
-  entry.stored_bytes = publication.stored_bytes;
-  entry.message = Shorten(header.message, kHeadMessageBytesMax);
-  for (const auto& [metric, value] : header.metrics) {
-    if (entry.metrics.size() < format::kEntryMetricsMax) entry.metrics.emplace(metric, value);
-  }
-
-  Heads::Change change;
-  change.name = publication.name;
-  change.create_type = publication.artifact_type;
-  change.base_epoch = publication.base_epoch;
-  change.used.push_back(meta_id);
-  for (const format::PackRow& pack : publication.commit->packs) change.used.push_back(pack.id);
-  uint64_t version = 0;
-  const auto find_ours = [&](const format::Head& head) {
-    for (const format::VersionEntry& each : head.versions) {
-      if (each.commit_id == entry.commit_id) version = each.version;
-    }
-    return version != 0;
-  };
-  change.done = find_ours;
-  change.edit = [&](format::Head& head) -> Status {
-    if (head.state == format::HeadState::kSealed) {
-      return Error(ErrorCode::kUnsupported,
-                   "'" + head.name + "' is sealed; it takes no new version");
-    }
-    head.state = format::HeadState::kOpen;
-    entry.version = head.last_version() + 1;
-    const int64_t previous_ms = head.versions.empty() ? 0 : head.versions.back().time_ms;
-    entry.time_ms = std::max(ctx.clock().WallMs(), previous_ms + 1);
-    head.versions.push_back(entry);
-    for (const std::string& alias : publication.aliases) {
-      if (head.tags.contains(alias)) {
-        return Error(ErrorCode::kAlreadyExists,
-                     "'" + alias + "' is a tag of '" + head.name + "', which never moves");
-      }
-      head.aliases[alias] = entry.version;
-    }
-    return OkStatus();
-  };
-  VARVE_TRY(const format::Head head, core.heads.Commit(ctx, change));
-  version = 0;
-  if (!find_ours(head)) {
-    return Error(ErrorCode::kInternal,
-                 "the commit to '" + publication.name + "' is not in its head");
-  }
-  return version;
-}
 
 Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
                                                   const std::shared_ptr<Core>& core,

@@ -1,0 +1,158 @@
+// From chunks that are durable to a version that is visible.
+#include <algorithm>
+#include <set>
+
+#include "varve/lake/internal.h"
+
+namespace varve::lake {
+namespace {
+
+constexpr size_t kHeadMessageBytesMax = 200;
+constexpr int kRelocationsMax = 8;  // Times a collector may condemn one save's packs.
+
+// A cut that leaves whole UTF-8 characters.
+std::string Shorten(const std::string& text, size_t bytes_max) {
+  if (text.size() <= bytes_max) return text;
+  size_t end = bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
+format::VersionEntry EntryOf(const format::Commit& commit, const hash::Digest& commit_id,
+                             const format::ObjectId& meta_id, uint64_t stored_bytes) {
+  format::VersionEntry entry;
+  entry.commit_id = commit_id;
+  entry.meta_id = meta_id;
+  entry.has_step = commit.header.has_step;
+  entry.step = commit.header.step;
+  entry.logical_bytes = commit.LogicalBytes();
+  entry.stored_bytes = stored_bytes;
+  entry.message = Shorten(commit.header.message, kHeadMessageBytesMax);
+  for (const auto& [metric, value] : commit.header.metrics) {
+    if (entry.metrics.size() < format::kEntryMetricsMax) entry.metrics.emplace(metric, value);
+  }
+  return entry;
+}
+
+Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& publication,
+                        format::VersionEntry entry, Condemned& condemned) {
+  Heads::Change change;
+  change.name = publication.name;
+  change.create_type = publication.artifact_type;
+  change.base_epoch = publication.base_epoch;
+  change.used.push_back(entry.meta_id);
+  for (const format::PackRow& pack : publication.commit->packs) change.used.push_back(pack.id);
+  uint64_t version = 0;
+  const auto find_ours = [&](const format::Head& head) {
+    for (const format::VersionEntry& each : head.versions) {
+      if (each.commit_id == entry.commit_id) version = each.version;
+    }
+    return version != 0;
+  };
+  change.done = find_ours;
+  change.edit = [&](format::Head& head) -> Status {
+    if (head.state == format::HeadState::kSealed) {
+      return Error(ErrorCode::kUnsupported,
+                   "'" + head.name + "' is sealed; it takes no new version");
+    }
+    head.state = format::HeadState::kOpen;
+    entry.version = head.last_version() + 1;
+    const int64_t previous_ms = head.versions.empty() ? 0 : head.versions.back().time_ms;
+    entry.time_ms = std::max(ctx.clock().WallMs(), previous_ms + 1);
+    head.versions.push_back(entry);
+    for (const std::string& alias : publication.aliases) {
+      if (head.tags.contains(alias)) {
+        return Error(ErrorCode::kAlreadyExists,
+                     "'" + alias + "' is a tag of '" + head.name + "', which never moves");
+      }
+      head.aliases[alias] = entry.version;
+    }
+    return OkStatus();
+  };
+  VARVE_TRY(const format::Head head, core.heads.Commit(ctx, change, &condemned));
+  version = 0;
+  if (!find_ours(head)) {
+    return Error(ErrorCode::kInternal,
+                 "the commit to '" + publication.name + "' is not in its head");
+  }
+  return version;
+}
+
+// Chunks in condemned packs move to fresh ones; the tables follow.
+Status Relocate(const Publication& publication, const Condemned& condemned) {
+  format::Commit& commit = *publication.commit;
+  std::set<format::ObjectId> packs;
+  for (const format::PackRow& pack : commit.packs) {
+    if (std::binary_search(condemned.ids.begin(), condemned.ids.end(), pack.id)) {
+      packs.insert(pack.id);
+    }
+  }
+  if (packs.empty()) return OkStatus();  // Only the commit object itself.
+  VARVE_CHECK_OK(publication.writer->Relocate(packs));
+  CommitBuilder builder(*publication.writer);
+  for (const format::ChunkRow& row : commit.chunks) builder.Ordinal(row.digest);  // Same ordinals.
+  commit.chunks.clear();
+  commit.packs.clear();
+  builder.MoveTo(commit);
+  return OkStatus();
+}
+
+}  // namespace
+
+uint32_t CommitBuilder::Ordinal(const hash::Digest& digest) {
+  const auto [found, fresh] = ordinals_.try_emplace(digest, static_cast<uint32_t>(digests_.size()));
+  if (fresh) digests_.push_back(digest);
+  return found->second;
+}
+
+void CommitBuilder::MoveTo(format::Commit& commit) {
+  std::map<format::ObjectId, format::PackRow> packs;
+  for (const hash::Digest& digest : digests_) {
+    const ChunkPlace& place = writer_.place(digest);
+    format::PackRow& pack = packs[place.pack];
+    pack.id = place.pack;
+    pack.object_bytes = place.pack_object_bytes;
+    pack.live_bytes += place.row.payload_bytes;
+  }
+  std::map<format::ObjectId, uint32_t> pack_ordinals;
+  for (auto& [id, pack] : packs) {
+    pack_ordinals.emplace(id, static_cast<uint32_t>(commit.packs.size()));
+    commit.packs.push_back(pack);
+  }
+  for (const hash::Digest& digest : digests_) {
+    const ChunkPlace& place = writer_.place(digest);
+    commit.chunks.push_back(place.row);
+    commit.chunks.back().pack = pack_ordinals.at(place.pack);
+  }
+}
+
+Result<Published> Publish(const OpContext& ctx, Core& core, const Publication& publication) {
+  Publication attempt = publication;
+  Published published;
+  uint64_t meta_bytes = 0;
+  for (int round = 0;; ++round) {
+    VARVE_TRY(const format::EncodedCommit encoded,
+              format::EncodeCommit(*attempt.commit, attempt.logical));
+    VARVE_TRY(const format::ObjectId meta_id, core.ids.Next(ctx, attempt.name));
+    const store::Key key(format::MetaKey(meta_id));
+    VARVE_TRY(const auto put, core.store->PutNew(ctx, key, encoded.object));
+    static_cast<void>(put);
+    meta_bytes += encoded.object.size();
+    published.commit_id = encoded.commit_id;
+    published.stored_bytes = attempt.writer->stored_bytes() + meta_bytes;
+    Condemned condemned;
+    const auto version = Append(
+        ctx, core, attempt,
+        EntryOf(*attempt.commit, encoded.commit_id, meta_id, published.stored_bytes), condemned);
+    if (version.ok()) {
+      published.version = *version;
+      return published;
+    }
+    if (condemned.ids.empty() || round >= kRelocationsMax) return version.error();
+    VARVE_CHECK_OK(Relocate(attempt, condemned));
+    // With its lists gone nothing written so far is known to be sound, and all of it was moved.
+    if (condemned.lists_gone) attempt.base_epoch = condemned.fresh_base;
+  }
+}
+
+}  // namespace varve::lake
