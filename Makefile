@@ -1,5 +1,5 @@
 # One command each; thin over CMake presets and tools/. See CONTRIBUTING.md.
-.PHONY: all demo test lint fmt asan tsan fuzz sim soak bench docs clean setup-build setup-test core
+.PHONY: all demo test lint fmt asan tsan fuzz sim exam soak bench docs clean setup-build setup-test core
 .NOTPARALLEL:
 .DEFAULT_GOAL := all
 PYTHON := .venv/bin/python
@@ -65,6 +65,11 @@ JOBS ?= $$(nproc)
 sim: setup-test
 	@$(MAKE) --no-print-directory core GOALS=varve_sim
 	@build/release/bin/varve_sim --seed $(SEED) $(if $(filter 1,$(COUNT)),--trace,--count $(COUNT) --jobs $(JOBS))
+
+# The simulator's exam: every planted bug must be found.
+exam: setup-test
+	@$(MAKE) --no-print-directory core GOALS=varve_exam
+	@build/release/bin/varve_exam --jobs $(JOBS)
 
 # The simulator for long, then the unit tests again and again: make soak SEEDS=2000000 ROUNDS=20
 ROUNDS ?= 20

@@ -34,8 +34,12 @@ Config Config::FromSeed(uint64_t seed) {
   static constexpr uint32_t kPermille[] = {10, 30, 80, 200};
   config.strike_permille = kPermille[random.Between(0, 3)];
   config.operations_max = static_cast<uint32_t>(random.Between(2, 5));
+  static constexpr uint32_t kPauseMs[] = {50, 500, 2'000};
+  config.pause_max_ms = kPauseMs[random.Between(0, 2)];
+  static constexpr uint32_t kTries[] = {1, 2, 8, 8};
+  config.tries_max = kTries[random.Between(0, 3)];
   config.heals = random.Between(0, 1) == 0;
-  config.deep_history = random.Between(0, 199) == 0;
+  config.deep_history = random.Between(0, 399) == 0;
   // The repeated entries of a deep history are one commit, which no copy would hold twice.
   if (config.deep_history) config.actors &= ~(1U << kCopier);
   return config;
@@ -45,11 +49,11 @@ std::string Config::Text() const {
   char text[300];
   std::snprintf(text, sizeof text,
                 "--seed %llu --actors 0x%x --faults 0x%x --operations %u --strike %u "
-                "--strikes %llu-%llu --heals %d --deep %d",
+                "--strikes %llu-%llu --pause %u --tries %u --heals %d --deep %d",
                 static_cast<unsigned long long>(seed), actors, faults, operations_max,
                 strike_permille, static_cast<unsigned long long>(strikes_from),
-                static_cast<unsigned long long>(strikes_until), heals ? 1 : 0,
-                deep_history ? 1 : 0);
+                static_cast<unsigned long long>(strikes_until), pause_max_ms, tries_max,
+                heals ? 1 : 0, deep_history ? 1 : 0);
   return text;
 }
 

@@ -22,6 +22,7 @@ namespace varve::sim {
   X(Kill, "a process dies at any point; another takes its place")                   \
   X(DenyDelete, "deleting some objects is denied")                                  \
   X(Deadline, "operations have deadlines")                                          \
+  X(Damage, "what a read returns of a data object has a bit flipped")               \
   X(LongSleep, "a process sleeps for hours between two requests")
 
 enum Fault : uint32_t {
@@ -31,17 +32,19 @@ enum Fault : uint32_t {
       kFaults
 };
 
-#define VARVE_SIM_ACTORS(X)                                      \
-  X(SaverA, "saves m0, step by step")                            \
-  X(SaverB, "saves m0 too")                                      \
-  X(SaverC, "saves m1, with m0 as a parent")                     \
-  X(SaverD, "saves m2, sleeping long before each commit")        \
-  X(Loader, "loads by name, version and label")                  \
-  X(LoaderB, "the same")                                         \
-  X(Tagger, "sets tags, moves and removes aliases")              \
-  X(Forgetter, "forgets versions")                               \
-  X(Lister, "lists artifacts, reads history, compares versions") \
-  X(Copier, "copies m0 to a second lake")
+#define VARVE_SIM_ACTORS(X)                                             \
+  X(SaverA, "saves m0, step by step")                                   \
+  X(SaverB, "saves m0 too")                                             \
+  X(SaverC, "saves m1, with m0 as a parent")                            \
+  X(SaverD, "saves m2, sleeping long before each commit")               \
+  X(Loader, "loads by name, version and label")                         \
+  X(LoaderB, "the same")                                                \
+  X(Tagger, "sets tags, moves and removes aliases")                     \
+  X(Forgetter, "forgets versions")                                      \
+  X(Lister, "lists artifacts, reads history, compares versions")        \
+  X(Copier, "copies m0 to a second lake")                               \
+  X(CollectorA, "collects garbage as docs/format.md says, all at once") \
+  X(CollectorB, "the same, at the same time")
 
 enum Actor : uint32_t {
 #define VARVE_SIM_ENUM(name, what) k##name,
@@ -61,6 +64,8 @@ struct Config {
   uint32_t strike_permille = 0;         // Chance of a fault per request.
   uint64_t strikes_from = 0;            // Faults strike from this one on,
   uint64_t strikes_until = UINT64_MAX;  // and before this one.
+  uint32_t pause_max_ms = 2'000;        // Between the operations of an actor.
+  uint32_t tries_max = 8;               // Of the store's retries.
   bool heals = false;                   // Faults end; then everything must succeed.
   bool deep_history = false;            // The head is about to fold.
 

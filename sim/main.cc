@@ -31,6 +31,8 @@ void Apply(const Arguments& arguments, Config& config) {
     if (flag == "--faults") config.faults = static_cast<uint32_t>(number);
     if (flag == "--operations") config.operations_max = static_cast<uint32_t>(number);
     if (flag == "--strike") config.strike_permille = static_cast<uint32_t>(number);
+    if (flag == "--pause") config.pause_max_ms = static_cast<uint32_t>(number);
+    if (flag == "--tries") config.tries_max = static_cast<uint32_t>(number);
     if (flag == "--heals") config.heals = number != 0;
     if (flag == "--deep") config.deep_history = number != 0;
     if (flag == "--strikes") {

@@ -4,6 +4,7 @@
 
 #include "varve/codec/codec.h"
 #include "varve/format/names.h"
+#include "varve/format/object_key.h"
 #include "varve/hash/hash.h"
 
 namespace varve::sim {
@@ -58,19 +59,73 @@ void Oracle::OnWrite(uint32_t process, const std::string& key, const StoredObjec
     return;
   }
   if (key.starts_with(format::kHeadPrefix)) OnHead(key, before, after);
+  if (key == format::kGcStateKey) OnGcState(after);
 }
 
-void Oracle::OnDelete(uint32_t process, const std::string& key, const StoredObject& object) {
+void Oracle::OnDelete(uint32_t process, const std::string& key, const StoredObject& object,
+                      int64_t now_ms) {
   ++tick_;
   static_cast<void>(process);
   static_cast<void>(object);
+  static_cast<void>(now_ms);
   const auto found = references_.find(key);
   if (found != references_.end() && found->second > 0) {
-    fail_("I5 deleted, though a live version names it: " + key);
-    return;
+    return fail_("I5 deleted, though a live version names it: " + key);
   }
   if (key.starts_with("ref/") || key == "lake.json" || key == format::kGcStateKey) {
-    fail_("I6 deleted, though it is no data: " + key);
+    return fail_("I6 deleted, though it is no data: " + key);
+  }
+  if (key.starts_with(format::kGcPrefix)) {
+    for (const auto& [epoch, list] : gc_.lists) {
+      for (const format::GcListPart& part : list) {
+        if (part.key == key) return fail_("I6 deleted, though gc/state names it: " + key);
+      }
+    }
+    return;
+  }
+  if (!decided_.contains(key)) fail_("I6 deleted, though no collector decided so: " + key);
+}
+
+std::set<std::string> Oracle::KeysOf(const format::GcList& list) {
+  std::set<std::string> keys;
+  for (const format::GcListPart& part : list) {
+    const StoredObject* object = bucket_.Find(part.key);
+    if (object == nullptr) {
+      fail_("I1 gc/state names a missing " + part.key);
+      continue;
+    }
+    const auto ids = format::DecodeGcList(object->body);
+    if (!ids.ok()) {
+      fail_("I1 gc/state names a damaged " + part.key);
+      continue;
+    }
+    for (const format::ObjectId& id : *ids) keys.insert(format::KeyOf(part.kind, id));
+  }
+  return keys;
+}
+
+void Oracle::OnGcState(const StoredObject& after) {
+  auto state = format::DecodeGcState(AsText(after.body));
+  if (!state.ok()) return fail_("I1 a gc/state that cannot be read was written");
+  const format::GcState old = std::exchange(gc_, std::move(state).value());
+  const bool begins = gc_.epoch == old.epoch + 1 && old.phase == format::GcPhase::kIdle &&
+                      gc_.phase == format::GcPhase::kCondemned;
+  const bool decides = gc_.epoch == old.epoch && old.phase == format::GcPhase::kCondemned &&
+                       gc_.phase == format::GcPhase::kSweeping;
+  const bool ends = gc_.epoch == old.epoch && old.phase == format::GcPhase::kSweeping &&
+                    gc_.phase == format::GcPhase::kIdle;
+  const bool stays = gc_.epoch == old.epoch && gc_.phase == old.phase;
+  if (!begins && !decides && !ends && !stays) return fail_("I3 gc/state jumped");
+  if (gc_.oldest_list_epoch < old.oldest_list_epoch) return fail_("I3 oldest_list_epoch went back");
+  if (begins) condemned_ = KeysOf(gc_.lists[gc_.epoch]);
+  if (!decides) return;
+  for (const std::string& key : KeysOf(gc_.lists[gc_.epoch])) {
+    if (!condemned_.contains(key)) return fail_("I7 decided, though not condemned: " + key);
+    const auto found = references_.find(key);
+    if (found != references_.end() && found->second > 0) {
+      return fail_("I5 decided dead, though a live version names it: " + key);
+    }
+    decided_.insert(key);
   }
 }
 
@@ -80,6 +135,7 @@ void Oracle::SetLive(Version& version, bool live, const std::string& where) {
   for (const std::string& key : version.objects) {
     references_[key] += live ? 1 : -1;
     if (live && bucket_.Find(key) == nullptr) fail_("I1 " + where + " names a missing " + key);
+    if (live && decided_.contains(key)) fail_("I5 " + where + " names " + key + ", decided dead");
   }
 }
 
@@ -221,20 +277,22 @@ void Oracle::OnHead(const std::string& key, const StoredObject* before, const St
     artifact.links.insert(link_key);
     ++references_[link_key];
   }
-  uint64_t fresh = 0;
   for (const format::VersionEntry& entry : head->versions) {
     const auto known = artifact.versions.find(entry.version);
     if (known != artifact.versions.end()) {
       if (known->second.entry == entry) continue;
       return fail_("I2 v" + std::to_string(entry.version) + " of " + *name + " changed");
     }
-    ++fresh;
     if (!Learn(artifact, *name, entry)) return;
   }
-  static_cast<void>(fresh);
   for (auto& [number, version] : artifact.versions) {
     SetLive(version, !head->forgotten.contains(number),
             "v" + std::to_string(number) + " of " + *name);
+  }
+  for (size_t i = 1; i < head->versions.size(); ++i) {
+    if (head->versions[i].time_ms <= head->versions[i - 1].time_ms) {
+      return fail_("I3 the versions of " + *name + " are not in the order of their times");
+    }
   }
   for (const auto& [tag, version] : old.tags) {
     const auto now = head->tags.find(tag);

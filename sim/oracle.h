@@ -14,6 +14,7 @@
 
 #include "sim/store/bucket.h"
 #include "varve/format/commit.h"
+#include "varve/format/gc_state.h"
 #include "varve/format/head.h"
 
 namespace varve::sim {
@@ -48,7 +49,8 @@ class Oracle final : public Observer {
 
   void OnWrite(uint32_t process, const std::string& key, const StoredObject* before,
                const StoredObject& after, bool conditional) override;
-  void OnDelete(uint32_t process, const std::string& key, const StoredObject& object) override;
+  void OnDelete(uint32_t process, const std::string& key, const StoredObject& object,
+                int64_t now_ms) override;
 
   // Answers of a save. A refusal is an error that says: definitely not.
   void Acknowledged(Intent& intent, uint64_t version);
@@ -78,6 +80,9 @@ class Oracle final : public Observer {
     std::set<std::string> links;
   };
   void OnHead(const std::string& key, const StoredObject* before, const StoredObject& after);
+  void OnGcState(const StoredObject& after);
+  // The keys of an epoch's list; reports a part that is missing.
+  std::set<std::string> KeysOf(const format::GcList& list);
   bool Learn(Artifact& artifact, const std::string& name, const format::VersionEntry& entry);
   bool CheckContent(const format::Commit& commit, const Intent& intent, const std::string& where);
   bool CheckLink(const Artifact& artifact, const format::HistoryLink& link);
@@ -90,6 +95,9 @@ class Oracle final : public Observer {
   uint64_t tick_ = 0;
   std::map<std::string, Artifact> artifacts_;
   std::map<std::string, int, std::less<>> references_;  // Objects that live versions name.
+  format::GcState gc_;
+  std::set<std::string> condemned_;             // By the current epoch.
+  std::set<std::string, std::less<>> decided_;  // Dead, by any epoch: for ever.
 };
 
 // The version that an address (name, name@v3, name@label) means in `head`; 0: none.

@@ -50,7 +50,9 @@ void World::CountOperation(bool acknowledged) {
 std::shared_ptr<store::ObjectStore> World::LinkTo(Process& process, Bucket& bucket) {
   links_.push_back(std::make_shared<Link>(scheduler_, weather_, trace_, bucket, process,
                                           &bucket == &bucket_ ? "sim://lake" : "sim://copy"));
-  return std::make_shared<store::RetryStore>(links_.back());
+  store::RetryOptions retries;
+  retries.tries_max = static_cast<int>(config_.tries_max);
+  return std::make_shared<store::RetryStore>(links_.back(), retries);
 }
 
 std::unique_ptr<lake::Lake> World::OpenLake(Process& process, bool copy) {
@@ -73,8 +75,9 @@ bool World::Explained(const Error& error, bool healed_before, std::string_view o
   const bool weather = code == ErrorCode::kUnavailable || code == ErrorCode::kThrottled ||
                        code == ErrorCode::kUnknownOutcome;
   const bool deadline = code == ErrorCode::kTimeout && config_.Has(kDeadline);
+  const bool damage = code == ErrorCode::kCorrupt && config_.Has(kDamage);
   const bool faulty = config_.faults != 0 && config_.strike_permille != 0;
-  if (!healed_before && faulty && (weather || deadline)) return true;
+  if (!healed_before && faulty && (weather || deadline || damage)) return true;
   Fail("I8 " + std::string(operation) + " failed without a cause: " + error.ToString());
   return false;
 }
@@ -82,6 +85,7 @@ bool World::Explained(const Error& error, bool healed_before, std::string_view o
 void World::Prepare(Process& process) {
   const OpContext ctx = process.Context();
   for (Bucket* bucket : {&bucket_, &copy_bucket_}) {
+    if (bucket == &copy_bucket_ && !config_.Has(kCopier)) continue;
     const auto link = LinkTo(process, *bucket);
     const Status made = lake::Lake::Init(ctx, *link);
     if (!made.ok()) return Fail("I8 init failed: " + made.error().ToString());

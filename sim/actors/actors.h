@@ -21,6 +21,7 @@ bool LoadOnce(World& world, Process& process, lake::Lake& lake);
 bool LabelOnce(World& world, Process& process, lake::Lake& lake);
 bool ForgetOnce(World& world, Process& process, lake::Lake& lake);
 bool LookOnce(World& world, Process& process, lake::Lake& lake);
+bool CollectOnce(World& world, Process& process);
 bool CopyOnce(World& world, Process& process, lake::Lake& lake, lake::Lake& copy);
 bool SaveStep(World& world, Process& process, lake::Lake& lake, Intent& intent,
               const SaveChoice& choice);
@@ -33,5 +34,7 @@ struct Operation {
   bool healed;    // All was well from the start.
 };
 std::string AnyArtifact(Process& process);
+// Somebody forgot a version since; its objects may be gone under whoever was reading it.
+bool ForgottenMeanwhile(const Oracle& oracle, const std::string& artifact, uint64_t from);
 
 }  // namespace varve::sim

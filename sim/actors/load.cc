@@ -17,10 +17,9 @@ std::string AnyAddress(World& world, Process& process, const std::string& artifa
   }
 }
 
-// Somebody forgot a version while the reader held it.
-bool ForgottenMeanwhile(const World& world, Oracle& oracle, const std::string& artifact,
-                        uint64_t from) {
-  static_cast<void>(world);
+}  // namespace
+
+bool ForgottenMeanwhile(const Oracle& oracle, const std::string& artifact, uint64_t from) {
   size_t least = SIZE_MAX, most = 0;
   oracle.Ever(artifact, from, [&](const format::Head* head) {
     const size_t count = head == nullptr ? 0 : head->forgotten.size();
@@ -30,8 +29,6 @@ bool ForgottenMeanwhile(const World& world, Oracle& oracle, const std::string& a
   });
   return most > least;
 }
-
-}  // namespace
 
 bool LoadOnce(World& world, Process& process, lake::Lake& lake) {
   const std::string artifact = AnyArtifact(process);
@@ -78,7 +75,7 @@ bool LoadOnce(World& world, Process& process, lake::Lake& lake) {
   const ErrorCode code = loaded.error().code();
   world.Note(process, "NOT LOADED", address, ErrorName(code));
   if ((code == ErrorCode::kNotFound || code == ErrorCode::kGone) && means(0)) return true;
-  if (code == ErrorCode::kCorrupt && ForgottenMeanwhile(world, oracle, artifact, operation.from)) {
+  if (code == ErrorCode::kCorrupt && ForgottenMeanwhile(oracle, artifact, operation.from)) {
     return true;
   }
   return world.Explained(loaded.error(), operation.healed, "load of " + address, {});
@@ -124,7 +121,9 @@ bool LookOnce(World& world, Process& process, lake::Lake& lake) {
     const auto report = lake.Verify(operation.ctx, artifact);
     if (report.ok()) {
       if (process.dead) return false;
-      if (!report->damage.empty() && !ForgottenMeanwhile(world, oracle, artifact, operation.from)) {
+      const bool flipped = !operation.healed && world.config().Has(kDamage);
+      if (!report->damage.empty() && !flipped &&
+          !ForgottenMeanwhile(oracle, artifact, operation.from)) {
         world.Fail("P1 verify found damage in " + artifact + ": " + report->damage[0].what);
       }
     } else {
@@ -143,7 +142,7 @@ bool LookOnce(World& world, Process& process, lake::Lake& lake) {
     return Meaning(head, artifact) == 0 || Meaning(head, artifact + "@v1") == 0;
   });
   if ((code == ErrorCode::kNotFound || code == ErrorCode::kGone) && absent) return true;
-  if (code == ErrorCode::kCorrupt && ForgottenMeanwhile(world, oracle, artifact, operation.from)) {
+  if (code == ErrorCode::kCorrupt && ForgottenMeanwhile(oracle, artifact, operation.from)) {
     return true;
   }
   return world.Explained(looked.error(), operation.healed, "a look at " + artifact, {});
@@ -161,7 +160,7 @@ bool CopyOnce(World& world, Process& process, lake::Lake& lake, lake::Lake& copy
     const uint64_t live = before == nullptr ? 0 : before->last_version() - before->forgotten.size();
     const uint64_t held = there == nullptr ? 0 : there->last_version();
     // What was live before the copy began and still is must be there.
-    const bool forgotten = ForgottenMeanwhile(world, world.oracle(), "m0", operation.from);
+    const bool forgotten = ForgottenMeanwhile(world.oracle(), "m0", operation.from);
     if (held < live && !forgotten) world.Fail("P1 a copy of m0 lacks versions");
     return !world.failed();
   }
@@ -170,7 +169,7 @@ bool CopyOnce(World& world, Process& process, lake::Lake& lake, lake::Lake& copy
       "m0", operation.from, [&](const format::Head* head) { return Meaning(head, "m0") == 0; });
   if (code == ErrorCode::kNotFound && absent) return true;
   if ((code == ErrorCode::kCorrupt || code == ErrorCode::kGone) &&
-      ForgottenMeanwhile(world, world.oracle(), "m0", operation.from)) {
+      ForgottenMeanwhile(world.oracle(), "m0", operation.from)) {
     return true;
   }
   return world.Explained(copied.error(), operation.healed, "copy", {});

@@ -42,6 +42,9 @@ bool Step(World& world, Process& process, Actor actor, lake::Lake& lake, lake::L
       return LookOnce(world, process, lake);
     case kCopier:
       return CopyOnce(world, process, lake, *copy);
+    case kCollectorA:
+    case kCollectorB:
+      return CollectOnce(world, process);
     case kActors:
       break;
   }
@@ -71,7 +74,8 @@ void RunActor(World& world, Process& process, Actor actor, uint32_t& done) {
     ++done;
     if (!Step(world, process, actor, *lake, copy.get())) return;
     if (process.dead || world.failed()) return;
-    int64_t pause_ms = static_cast<int64_t>(process.random->Between(0, 2'000));
+    int64_t pause_ms =
+        static_cast<int64_t>(process.random->Between(0, world.config().pause_max_ms));
     if (world.weather().On(kLongSleep) && process.random->Between(0, 5) == 0) pause_ms *= 3'600;
     if (!process.Context().SleepMs(pause_ms).ok()) return;
   }

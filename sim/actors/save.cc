@@ -72,6 +72,10 @@ bool SaveStep(World& world, Process& process, lake::Lake& lake, Intent& intent,
   }
   // A parent that has no version is not found; one that was forgotten on the way is gone.
   if (!choice.parent.empty()) {
+    if (error.code() == ErrorCode::kCorrupt &&
+        ForgottenMeanwhile(world.oracle(), choice.parent, operation.from)) {
+      return true;
+    }
     return world.Explained(error, operation.healed, "save",
                            {ErrorCode::kConflict, ErrorCode::kNotFound, ErrorCode::kGone});
   }

@@ -123,7 +123,7 @@ store::ListPage Bucket::List(const std::string& prefix, const store::ListOptions
 void Bucket::Delete(uint32_t process, const std::string& key, int64_t now_ms) {
   const auto found = objects_.find(key);
   if (found == objects_.end() || !found->second.alive()) return;
-  if (observer_ != nullptr) observer_->OnDelete(process, key, found->second);
+  if (observer_ != nullptr) observer_->OnDelete(process, key, found->second, now_ms);
   found->second.deleted_ms = now_ms;
 }
 

@@ -28,7 +28,8 @@ class Observer {
   // `before` is null when the key did not exist.
   virtual void OnWrite(uint32_t process, const std::string& key, const StoredObject* before,
                        const StoredObject& after, bool conditional) = 0;
-  virtual void OnDelete(uint32_t process, const std::string& key, const StoredObject& object) = 0;
+  virtual void OnDelete(uint32_t process, const std::string& key, const StoredObject& object,
+                        int64_t now_ms) = 0;
 };
 
 class Bucket {

@@ -14,13 +14,23 @@ constexpr uint32_t kPageMax = 2;  // Small, so that listings have pages.
 constexpr const char* kRequestNames[] = {"head", "get",  "get-range", "put-new",
                                          "cas",  "list", "delete"};
 
+bool IsData(std::string_view key) {
+  return key.starts_with("pack/") || key.starts_with("meta/") || key.starts_with("hist/") ||
+         key.starts_with("sess/");
+}
+
+void Flip(MutableByteView bytes, uint64_t damage) {
+  if (damage == 0 || bytes.empty()) return;
+  bytes[damage % bytes.size()] ^= static_cast<std::byte>(1 << (damage >> 32 & 7));
+}
+
 bool Writes(Request request) {
   return request == Request::kPutNew || request == Request::kCas || request == Request::kDelete;
 }
 
 }  // namespace
 
-Fate Weather::Draw(Process& process, Request request) {
+Fate Weather::Draw(Process& process, Request request, const std::string& key) {
   // Always as many draws, so that one fault less leaves the rest as it was.
   Random& random = *process.random;
   const uint64_t strike = random.Next64() % 1000, pick = random.Next64(), size = random.Next64();
@@ -40,6 +50,7 @@ Fate Weather::Draw(Process& process, Request request) {
   offer(kRefused, true);
   offer(kSlow, true);
   offer(kListFails, request == Request::kList);
+  offer(kDamage, (request == Request::kGet || request == Request::kGetRange) && IsData(key));
   if (count == 0) return fate;
   const uint64_t number = strikes_++;
   if (number < config_.strikes_from || number >= config_.strikes_until) return fate;
@@ -57,6 +68,8 @@ Fate Weather::Draw(Process& process, Request request) {
     fate.doubled = true;
     fate.hear_second = (pick >> 32 & 1) != 0;
     fate.second_ns = ms(1 + size % (size % 3 == 0 ? 9'000 : 30));
+  } else if (fault == kDamage) {
+    fate.damage = size | 1;
   } else if (fault == kSlow) {
     fate.send_ns = ms(size % 9'000);
     fate.answer_ns = ms((size >> 20) % 9'000);
@@ -70,9 +83,7 @@ Fate Weather::Draw(Process& process, Request request) {
 int64_t Weather::StaleMs(Process& process, const std::string& prefix) {
   const uint64_t draw = process.random->Next64();
   // The contract wants listings of heads exact; those of data may lag without harm.
-  const bool data = prefix.starts_with("pack/") || prefix.starts_with("meta/") ||
-                    prefix.starts_with("hist/") || prefix.starts_with("sess/");
-  if (!begun_ || !data || !On(kStaleList)) return 0;
+  if (!begun_ || !IsData(prefix) || !On(kStaleList)) return 0;
   return static_cast<int64_t>(draw % 600'000);
 }
 
@@ -125,10 +136,12 @@ class Link::Flight final : public Scheduler::Timer {
 };
 
 template <typename T, typename Apply>
-Result<T> Link::Call(const OpContext& ctx, Request request, const std::string& key, Apply apply) {
+Result<T> Link::Call(const OpContext& ctx, Request request, const std::string& key, Apply apply,
+                     uint64_t* damage) {
   if (process_.dead) return Error(ErrorCode::kCancelled, "the process is dead");
   VARVE_CHECK_OK(ctx.Check());
-  const Fate fate = weather_.Draw(process_, request);
+  const Fate fate = weather_.Draw(process_, request, key);
+  if (damage != nullptr) *damage = fate.damage;
   const char* name = kRequestNames[static_cast<size_t>(request)];
   const int64_t sent_ns = scheduler_.now_ns();
   if (trace_.recording() || fate.name[0] != '\0') {
@@ -166,19 +179,26 @@ Result<store::ObjectInfo> Link::Head(const OpContext& ctx, const store::Key& key
 
 Result<store::GetReply> Link::Get(const OpContext& ctx, const store::Key& key,
                                   const store::GetOptions& options) {
-  return Call<store::GetReply>(ctx, Request::kGet, key.str(), [this, key = key.str(), options] {
-    return bucket_.Get(key, options, StoreMs());
-  });
+  uint64_t damage = 0;
+  auto reply = Call<store::GetReply>(
+      ctx, Request::kGet, key.str(),
+      [this, key = key.str(), options] { return bucket_.Get(key, options, StoreMs()); }, &damage);
+  if (reply.ok()) Flip(reply->body, damage);
+  return reply;
 }
 
 Result<store::ObjectInfo> Link::GetRange(const OpContext& ctx, const store::Key& key,
                                          uint64_t offset, MutableByteView into) {
-  auto bytes = Call<Bytes>(ctx, Request::kGetRange, key.str(),
-                           [this, key = key.str(), offset, count = into.size()] {
-                             return bucket_.GetRange(key, offset, count);
-                           });
+  uint64_t damage = 0;
+  auto bytes = Call<Bytes>(
+      ctx, Request::kGetRange, key.str(),
+      [this, key = key.str(), offset, count = into.size()] {
+        return bucket_.GetRange(key, offset, count);
+      },
+      &damage);
   if (!bytes.ok()) return std::move(bytes).error();
   std::copy(bytes->begin(), bytes->end(), into.begin());
+  Flip(into, damage);
   return store::ObjectInfo{};
 }
 

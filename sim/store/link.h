@@ -22,6 +22,7 @@ enum class Request : uint8_t { kHead, kGet, kGetRange, kPutNew, kCas, kList, kDe
 // What happens to one request.
 struct Fate {
   bool applied = true, heard = true, doubled = false, hear_second = false, refused = false;
+  uint64_t damage = 0;  // Which bit of the answer is flipped; 0: none.
   ErrorCode refusal = ErrorCode::kUnavailable;
   int64_t send_ns = 0, answer_ns = 0, second_ns = 0;
   const char* name = "";  // Of the fault; empty when all is well.
@@ -30,7 +31,7 @@ struct Fate {
 class Weather {
  public:
   Weather(const Config& config, Scheduler& scheduler) : config_(config), scheduler_(scheduler) {}
-  Fate Draw(Process& process, Request request);
+  Fate Draw(Process& process, Request request, const std::string& key);
   int64_t StaleMs(Process& process, const std::string& prefix);
   bool Denied(const std::string& key) const;
   void Heal() { healed_ = true; }
@@ -82,7 +83,8 @@ class Link final : public store::ObjectStore {
   template <typename T, typename Apply>
   class Flight;
   template <typename T, typename Apply>
-  Result<T> Call(const OpContext& ctx, Request request, const std::string& key, Apply apply);
+  Result<T> Call(const OpContext& ctx, Request request, const std::string& key, Apply apply,
+                 uint64_t* damage = nullptr);
   int64_t StoreMs() const;
 
   Scheduler& scheduler_;

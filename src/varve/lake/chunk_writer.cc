@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "varve/base/planted.h"
 #include "varve/plan/chunk_grid.h"
 
 namespace varve::lake {
@@ -297,7 +298,7 @@ void ChunkWriter::Upload(OpenPack& pack) {
   if (!id.ok()) return Fail(std::move(id).error());
   const store::Key key(format::PackKey(*id));
   auto put = core_.transfers.Put(ctx_, key, pack.buffer.view().first(pack.used_bytes));
-  if (!put.ok()) return Fail(std::move(put).error());
+  if (!put.ok() && !PLANTED(20)) return Fail(std::move(put).error());
   stored_bytes_ += pack.used_bytes;
   ++packs_written_;
   {
@@ -310,7 +311,7 @@ void ChunkWriter::Upload(OpenPack& pack) {
     place.pack = *id;
     place.pack_object_bytes = pack.used_bytes;
     place.row.digest = entry.digest;
-    place.row.offset = entry.offset;
+    place.row.offset = entry.offset - (PLANTED(21) ? format::kPackFrameHeaderBytes : 0);
     place.row.payload_bytes = entry.payload_bytes;
     place.row.raw_bytes = entry.raw_bytes;
     place.row.codec = entry.codec;
@@ -326,7 +327,7 @@ void ChunkWriter::Fail(Error error) {
 
 void ChunkWriter::TaskDone() {
   const std::lock_guard lock(mutex_);
-  if (--tasks_ == 0) idle_.NotifyAll();
+  if (--tasks_ == 0 && !PLANTED(24)) idle_.NotifyAll();
 }
 
 Status ChunkWriter::Finish() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "varve/base/planted.h"
 #include "varve/format/names.h"
 #include "varve/plan/nearest.h"
 #include "varve/plan/read_plan.h"
@@ -85,7 +86,9 @@ Result<HeadSnapshot> ResolveHead(const OpContext& ctx, Core& core, std::string_v
 Result<format::VersionEntry> LatestLive(const OpContext& ctx, Core& core,
                                         const format::Head& head) {
   for (uint64_t version = head.last_version(); version > 0; --version) {
-    if (!head.forgotten.contains(version)) return core.heads.Find(ctx, head, version);
+    if (!head.forgotten.contains(version) || PLANTED(39)) {
+      return core.heads.Find(ctx, head, version);
+    }
   }
   return Error(ErrorCode::kNotFound, "'" + head.name + "' has no version yet");
 }
@@ -109,7 +112,8 @@ Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view addr
     return NoSuchLabel(head, parsed.label);
   }
   VARVE_TRY(resolved.entry, core.heads.Find(ctx, head, version));
-  if (const auto tombstone = head.forgotten.find(version); tombstone != head.forgotten.end()) {
+  if (const auto tombstone = head.forgotten.find(version);
+      tombstone != head.forgotten.end() && !PLANTED(40)) {
     return Error(ErrorCode::kGone, "v" + std::to_string(version) + " of '" + head.name +
                                        "' was forgotten: " + tombstone->second.reason);
   }

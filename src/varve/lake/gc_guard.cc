@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "varve/base/planted.h"
+
 namespace varve::lake {
 namespace {
 
@@ -20,6 +22,7 @@ Result<GcGuard::State> GcGuard::ReadState(const OpContext& ctx) {
     const std::lock_guard lock(mutex_);
     known = cached_;
   }
+  if (PLANTED(30) && known.state != nullptr) return known.state;
   const store::Key key{std::string(format::kGcStateKey)};
   std::optional<store::Etag> etag;
   if (known.state != nullptr) etag = known.etag;
@@ -75,6 +78,7 @@ Result<GcGuard::Validation> GcGuard::Validate(const OpContext& ctx, uint64_t bas
     Validation validation;
     validation.epoch = state.epoch;
     validation.condemned.fresh_base = FirstListToHeed(state);
+    if (PLANTED(28)) base = std::max(base, state.oldest_list_epoch);
     if (base < state.oldest_list_epoch) {
       validation.condemned.lists_gone = true;
       validation.condemned.ids = sorted;
@@ -82,7 +86,8 @@ Result<GcGuard::Validation> GcGuard::Validate(const OpContext& ctx, uint64_t bas
     }
     bool moved = false;
     std::vector<format::ObjectId>& hits = validation.condemned.ids;
-    for (uint64_t epoch = std::max<uint64_t>(base, 1); epoch <= state.epoch && !moved; ++epoch) {
+    const uint64_t first = PLANTED(27) ? state.epoch : base;
+    for (uint64_t epoch = std::max<uint64_t>(first, 1); epoch <= state.epoch && !moved; ++epoch) {
       const auto list = state.lists.find(epoch);
       if (list == state.lists.end()) {
         return Error(ErrorCode::kCorrupt, "gc/state lost the list of epoch " +

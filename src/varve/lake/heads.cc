@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "varve/base/planted.h"
+
 namespace varve::lake {
 namespace {
 
@@ -73,6 +75,7 @@ Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& cha
     head.artifact_type = change.create_type;
     head.nonce = FreshNonce(ctx.random());
     VARVE_TRY(head.gc_epoch, guard_.Epoch(ctx));
+    if (PLANTED(7)) VARVE_CHECK_OK(change.edit(head));
     VARVE_TRY(const std::string json, format::EncodeHead(head));
     const auto born =
         store_.Cas(ctx, store::Key(format::HeadKey(change.name)), AsBytes(json), std::nullopt);
@@ -90,7 +93,7 @@ Result<format::Head> Heads::Commit(const OpContext& ctx, const Change& change,
                                    Condemned* condemned) {
   bool in_doubt = false;
   auto head = TryCommit(ctx, change, condemned, in_doubt);
-  if (head.ok() || !in_doubt) return head;
+  if (head.ok() || !in_doubt || PLANTED(4)) return head;
   return Error(
       ErrorCode::kUnknownOutcome,
       "the store does not say whether the commit to '" + change.name +
@@ -104,10 +107,15 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
   for (int race = 0; race < kCommitRacesMax; ++race) {
     VARVE_CHECK_OK(ctx.Check());
     // Once seen, a head never goes away: making it anew would number its versions from one again.
+    GcGuard::Validation early;
+    if (PLANTED(2)) {
+      VARVE_TRY(early, guard_.Validate(ctx, base, change.used));
+    }
     VARVE_TRY(HeadSnapshot snapshot, ReadOrCreate(ctx, change, race == 0));
     // Also after a plain refusal: a transport may have sent the write twice, and been refused the
     // second time.
-    if (race > 0 && change.done(snapshot.head)) {
+    const bool asks = !PLANTED(5) && (!PLANTED(8) || unknown_tries > 0);
+    if (race > 0 && asks && change.done(snapshot.head)) {
       Remember(snapshot.head);
       return std::move(snapshot.head);
     }
@@ -117,7 +125,9 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
     format::Head next = snapshot.head;
     VARVE_CHECK_OK(change.edit(next));
     VARVE_CHECK_OK(Fold(ctx, next, used));
-    VARVE_TRY(const GcGuard::Validation valid, guard_.Validate(ctx, base, used));
+    VARVE_TRY(GcGuard::Validation valid, guard_.Validate(ctx, base, used));
+    if (PLANTED(1) && race > 0) valid.condemned = {};
+    if (PLANTED(2)) valid = early;
     if (!valid.condemned.ids.empty() || valid.condemned.lists_gone) {
       if (NamesAny(change.used, valid.condemned.ids)) {
         if (condemned != nullptr) *condemned = valid.condemned;
@@ -131,8 +141,9 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
     }
     next.seq = snapshot.head.seq + 1;
     next.prev_nonce = snapshot.head.nonce;
-    next.nonce = FreshNonce(ctx.random());
+    if (!PLANTED(9)) next.nonce = FreshNonce(ctx.random());
     next.gc_epoch = std::max(valid.epoch, snapshot.head.gc_epoch);
+    if (PLANTED(10)) next.gc_epoch = change.base_epoch;
     VARVE_TRY(const std::string json, format::EncodeHead(next));
 
     const store::Key key(format::HeadKey(change.name));
@@ -141,6 +152,7 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
     bool in_doubt_before = false;
     while (!moved.ok() && Ambiguous(moved.error().code())) {
       in_doubt_before = true;
+      if (PLANTED(3)) return next;
       if (++unknown_tries > kUnknownTriesMax) break;
       VARVE_CHECK_OK(JitteredSleep(ctx, kUnknownBackoffMs << std::min(unknown_tries, 6)));
       // The same bytes under the same condition: it lands at most once.
@@ -151,6 +163,11 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
       return next;
     }
     const ErrorCode code = moved.error().code();
+    if (PLANTED(6) && code == ErrorCode::kConflict) {
+      VARVE_TRY(const HeadSnapshot fresh, Read(ctx, change.name));
+      VARVE_TRY(const auto forced, store_.Cas(ctx, key, AsBytes(json), fresh.etag));
+      if (forced.bytes > 0) return next;
+    }
     if (code == ErrorCode::kNotFound) {
       return Error(
           ErrorCode::kCorrupt,

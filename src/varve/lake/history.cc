@@ -1,6 +1,7 @@
 // Older versions: folding them out of the head and finding them again.
 #include <algorithm>
 
+#include "varve/base/planted.h"
 #include "varve/lake/heads.h"
 
 namespace varve::lake {
@@ -56,7 +57,7 @@ Status Heads::Fold(const OpContext& ctx, format::Head& head, std::vector<format:
   if (head.versions.size() < format::kInlineVersionsMax) return OkStatus();
   format::HistoryNode leaf;
   const auto fold_end = head.versions.begin() + format::kFoldVersions;
-  leaf.entries.assign(head.versions.begin(), fold_end);
+  leaf.entries.assign(head.versions.begin(), PLANTED(11) ? fold_end - 1 : fold_end);
   VARVE_TRY(format::HistoryLink link, write(leaf));
   head.versions.erase(head.versions.begin(), fold_end);
   head.history.push_back(std::move(link));

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "varve/base/planted.h"
 #include "varve/format/control.h"
 
 namespace varve::lake {
@@ -30,11 +31,12 @@ Result<format::ObjectId> IdSource::Next(const OpContext& ctx, const std::string&
     const auto reserved = store_.PutNew(ctx, key, AsBytes(json));
     if (!reserved.ok()) {
       // It may have landed, and its name takes no other bytes: the next try is another session.
-      session_ = 0;
+      if (!PLANTED(25)) session_ = 0;
       return reserved.error();
     }
     reserved_end_ += kIdsPerBlock;
   }
+  if (PLANTED(26) && next_counter_ % 4 == 3) return format::ObjectId::Make(session_, next_counter_);
   return format::ObjectId::Make(session_, next_counter_++);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "varve/base/planted.h"
 #include "varve/format/gc_state.h"
 #include "varve/format/names.h"
 #include "varve/lake/internal.h"
@@ -172,6 +173,7 @@ Status OpenLake::EditHead(const OpContext& ctx, std::string_view name,
   // Done when applying it again would change nothing.
   change.done = [&edit](const format::Head& head) {
     format::Head again = head;
+    if (PLANTED(43)) return true;
     return edit(again).ok() && again.aliases == head.aliases && again.tags == head.tags &&
            again.forgotten == head.forgotten;
   };
@@ -243,6 +245,7 @@ Status OpenLake::SetTag(const OpContext& ctx, std::string_view name, std::string
   return EditHead(ctx, name, [&](format::Head& head) -> Status {
     VARVE_CHECK_OK(CheckLive(head, version));
     VARVE_CHECK_OK(CheckRoom(head.tags, tag));
+    if (PLANTED(36)) head.tags[std::string(tag)] = version;
     const auto [found, fresh] = head.tags.try_emplace(std::string(tag), version);
     if (found->second != version || head.aliases.contains(std::string(tag))) {
       return Error(ErrorCode::kAlreadyExists, "'" + std::string(tag) + "' of '" + head.name +

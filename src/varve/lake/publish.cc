@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "varve/base/planted.h"
 #include "varve/lake/internal.h"
 
 namespace varve::lake {
@@ -40,8 +41,10 @@ Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& pub
   change.name = publication.name;
   change.create_type = publication.artifact_type;
   change.base_epoch = publication.base_epoch;
-  change.used.push_back(entry.meta_id);
-  for (const format::PackRow& pack : publication.commit->packs) change.used.push_back(pack.id);
+  if (!PLANTED(15)) change.used.push_back(entry.meta_id);
+  for (const format::PackRow& pack : publication.commit->packs) {
+    if (!PLANTED(14)) change.used.push_back(pack.id);
+  }
   uint64_t version = 0;
   const auto find_ours = [&](const format::Head& head) {
     for (const format::VersionEntry& each : head.versions) {
@@ -58,7 +61,7 @@ Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& pub
     head.state = format::HeadState::kOpen;
     entry.version = head.last_version() + 1;
     const int64_t previous_ms = head.versions.empty() ? 0 : head.versions.back().time_ms;
-    entry.time_ms = std::max(ctx.clock().WallMs(), previous_ms + 1);
+    entry.time_ms = std::max(ctx.clock().WallMs(), PLANTED(17) ? 0 : previous_ms + 1);
     head.versions.push_back(entry);
     for (const std::string& alias : publication.aliases) {
       if (head.tags.contains(alias)) {
@@ -91,6 +94,7 @@ Status Relocate(const Publication& publication, const Condemned& condemned) {
   VARVE_CHECK_OK(publication.writer->Relocate(packs));
   CommitBuilder builder(*publication.writer);
   for (const format::ChunkRow& row : commit.chunks) builder.Ordinal(row.digest);  // Same ordinals.
+  if (PLANTED(18)) return OkStatus();
   commit.chunks.clear();
   commit.packs.clear();
   builder.MoveTo(commit);
@@ -130,13 +134,16 @@ Result<Published> Publish(const OpContext& ctx, Core& core, const Publication& p
   Publication attempt = publication;
   Published published;
   uint64_t meta_bytes = 0;
+  if (PLANTED(31)) {
+    VARVE_TRY(attempt.base_epoch, core.guard.Base(ctx));
+  }
   for (int round = 0;; ++round) {
     VARVE_TRY(const format::EncodedCommit encoded,
               format::EncodeCommit(*attempt.commit, attempt.logical));
     VARVE_TRY(const format::ObjectId meta_id, core.ids.Next(ctx, attempt.name));
     const store::Key key(format::MetaKey(meta_id));
-    VARVE_TRY(const auto put, core.store->PutNew(ctx, key, encoded.object));
-    static_cast<void>(put);
+    const auto put = core.store->PutNew(ctx, key, encoded.object);
+    if (!put.ok() && !PLANTED(13)) return put.error();
     meta_bytes += encoded.object.size();
     published.commit_id = encoded.commit_id;
     published.stored_bytes = attempt.writer->stored_bytes() + meta_bytes;
@@ -148,6 +155,7 @@ Result<Published> Publish(const OpContext& ctx, Core& core, const Publication& p
       published.version = *version;
       return published;
     }
+    if (PLANTED(16)) static_cast<void>(core.store->Delete(ctx, std::span(&key, 1)));
     if (condemned.ids.empty() || round >= kRelocationsMax) return version.error();
     VARVE_CHECK_OK(Relocate(attempt, condemned));
     // With its lists gone nothing written so far is known to be sound, and all of it was moved.

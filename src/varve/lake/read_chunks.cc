@@ -3,6 +3,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "varve/base/planted.h"
 #include "varve/lake/internal.h"
 
 namespace varve::lake {
@@ -30,10 +31,10 @@ Status Deliver(const format::ChunkRow& row, const Wanted& wanted, ByteView paylo
     if (decoded.error().code() == ErrorCode::kUnsupported) return decoded;
     return Damaged(row, *first.item, pack_key, "does not decode: " + decoded.error().message());
   }
-  if (hash::Blake3Of(first.into) != row.digest) {
+  if (hash::Blake3Of(first.into) != row.digest && !PLANTED(32)) {
     return Damaged(row, *first.item, pack_key, "has another digest");
   }
-  for (size_t i = 1; i < wanted.reads.size(); ++i) {
+  for (size_t i = 1; i < wanted.reads.size() && !PLANTED(33); ++i) {
     std::memcpy(wanted.reads[i]->into.data(), first.into.data(), first.into.size());
   }
   return OkStatus();

@@ -225,6 +225,37 @@ class Session final : public SaveSession {
   std::atomic<uint64_t> bytes_total_{0};
 };
 
+struct Previous {
+  format::VersionEntry entry;
+  ReadCommitReply read;
+};
+
+// The newest live version, or nothing. One that is forgotten and collected between its head and its
+// commit object makes room for the one before it.
+Result<std::optional<Previous>> ReadPrevious(const OpContext& ctx, Core& core,
+                                             const std::string& name) {
+  uint64_t missing = 0;
+  for (;;) {
+    auto snapshot = core.heads.Read(ctx, name);
+    if (!snapshot.ok()) {
+      if (snapshot.error().code() == ErrorCode::kNotFound) return std::optional<Previous>();
+      return std::move(snapshot).error();
+    }
+    auto latest = LatestLive(ctx, core, snapshot->head);
+    if (!latest.ok()) {
+      if (latest.error().code() == ErrorCode::kNotFound) return std::optional<Previous>();
+      return std::move(latest).error();
+    }
+    auto read = ReadCommit(ctx, core, *latest);
+    if (read.ok()) return std::optional(Previous{*std::move(latest), *std::move(read)});
+    // Missing twice is missing while it is live.
+    if (read.error().code() != ErrorCode::kCorrupt || latest->version == missing) {
+      return std::move(read).error();
+    }
+    missing = latest->version;
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
@@ -243,18 +274,10 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
                                             .background = options.background,
                                             .compress = core->options.compress}));
   std::vector<hash::Digest> parents;
-  auto previous = core->heads.Read(ctx, name);
-  if (previous.ok()) {
-    auto latest = LatestLive(ctx, *core, previous->head);
-    if (latest.ok()) {
-      VARVE_TRY(const ReadCommitReply base, ReadCommit(ctx, *core, *latest));
-      writer->AddBase(base.decoded.commit);
-      parents.push_back(latest->commit_id);
-    } else if (latest.error().code() != ErrorCode::kNotFound) {
-      return std::move(latest).error();
-    }
-  } else if (previous.error().code() != ErrorCode::kNotFound) {
-    return std::move(previous).error();
+  VARVE_TRY(const std::optional<Previous> previous, ReadPrevious(ctx, *core, name));
+  if (previous.has_value()) {
+    writer->AddBase(previous->read.decoded.commit);
+    parents.push_back(previous->entry.commit_id);
   }
   for (const std::string& address : options.parents) {
     VARVE_TRY(const Resolved parent, Resolve(ctx, *core, address));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "varve/base/planted.h"
+
 namespace varve::store {
 namespace {
 
@@ -60,7 +62,9 @@ Result<std::vector<ListedObject>> ListAll(const OpContext& ctx, ObjectStore& sto
   std::vector<ListedObject> objects;
   ListOptions options;
   do {
-    VARVE_TRY(ListPage page, store.List(ctx, prefix, options));
+    auto listed = store.List(ctx, prefix, options);
+    if (PLANTED(35) && !listed.ok()) break;
+    VARVE_TRY(ListPage page, std::move(listed));
     if (page.objects.size() > keys_max - objects.size()) {
       return Error(
           ErrorCode::kResourceExhausted,
