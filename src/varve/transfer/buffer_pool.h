@@ -1,4 +1,5 @@
-// Reusable page-aligned buffers: the first touch of a fresh page costs more than the copy into it.
+// Reusable buffers on huge pages where there are any: the first touch of a fresh page costs more
+// than the copy into it.
 //
 // Invariant: buffers in use and idle ones together stay below `bytes_max` as far as idle ones can
 // make room: they are freed before a fresh one is made, and one that comes back above it is.
