@@ -183,6 +183,19 @@ TEST_F(Files, APartWhoseBytesChangedUnderAnEqualTimeIsSentAgain) {
   ExpectEqual(path, "big");
 }
 
+TEST_F(Files, APartThatTheStoreHoldsUnderAnotherEtagIsSentAgain) {
+  const std::string path = Write("big", 3 * kPart, 5);
+  counting_->fail_after = 2;
+  ASSERT_FALSE(UploadFiles(kCtx, engine_, {{path, store::Key("big")}}, Options(true)).ok());
+  const std::string upload = memory_->ListUploads(kCtx, "", "")->uploads.front().upload_id;
+  for (const uint32_t number : {1U, 2U, 3U}) {
+    ASSERT_TRUE(memory_->PutPart(kCtx, store::Key("big"), upload, number, Bytes(kPart)).ok());
+  }
+  counting_->fail_after = 1'000'000;
+  ASSERT_TRUE(UploadFiles(kCtx, engine_, {{path, store::Key("big")}}, Options(true)).ok());
+  ExpectEqual(path, "big");
+}
+
 TEST_F(Files, AnUploadThatWasCompletedWithoutAnAnswerIsDone) {
   const std::string path = Write("big", 2 * kPart, 7);
   counting_->lose_completion = true;
