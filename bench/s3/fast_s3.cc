@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,19 +16,21 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
-#include <thread>
+
+#include "varve/base/clock.h"
+#include "varve/exec/parallel.h"
 
 namespace {
 
 constexpr uint64_t kContentBytes = uint64_t{64} << 20;
 constexpr size_t kHeadBytesMax = 64 * 1024;
-int delay_ms = 0;
+constexpr uint32_t kConnectionsMax = 400;
+int64_t delay_ms = 0;
 int content_fd = -1;
 
 std::mutex mutex;
@@ -74,6 +75,11 @@ std::string Decode(const std::string& text) {
   return decoded;
 }
 
+void Delay() {
+  varve::Clock& clock = varve::SystemClock();
+  if (delay_ms > 0) clock.SleepUntil(clock.SteadyNs() + delay_ms * 1'000'000);
+}
+
 bool SendAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -84,10 +90,7 @@ bool SendAll(int fd, std::string_view bytes) {
 }
 
 bool Answer(int fd, int status, const std::string& headers, std::string_view body = {}) {
-  if (delay_ms > 0) {
-    const timespec wait{.tv_sec = delay_ms / 1000, .tv_nsec = (delay_ms % 1000) * 1'000'000L};
-    nanosleep(&wait, nullptr);  // NOLINT
-  }
+  Delay();
   const std::string head =
       "HTTP/1.1 " + std::to_string(status) + " OK\r\n" + headers +
       "x-amz-request-id: fast\r\nServer: fast\r\nContent-Length: " + std::to_string(body.size()) +
@@ -165,10 +168,7 @@ bool Read(int fd, const Request& request, uint64_t total) {
     headers += "Content-Range: bytes " + std::to_string(first) + "-" +
                std::to_string(first + bytes - 1) + "/" + std::to_string(total) + "\r\n";
   }
-  if (delay_ms > 0) {
-    const timespec wait{.tv_sec = delay_ms / 1000, .tv_nsec = (delay_ms % 1000) * 1'000'000L};
-    nanosleep(&wait, nullptr);  // NOLINT
-  }
+  Delay();
   const std::string head = "HTTP/1.1 " + std::to_string(status) + " OK\r\n" + headers +
                            "x-amz-request-id: fast\r\nContent-Length: " + std::to_string(bytes) +
                            "\r\n\r\n";
@@ -333,10 +333,11 @@ int main(int argc, char** argv) {
     return 1;
   const std::string line = std::to_string(ntohs(address.sin_port)) + "\n";
   if (write(STDOUT_FILENO, line.data(), line.size()) < 0) return 1;
+  varve::ThreadPool pool({.name = "fast-s3", .threads = kConnectionsMax, .queue_max = 1024});
   for (;;) {
     const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) continue;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    std::thread(Connection, fd).detach();
+    if (!pool.Submit([fd] { Connection(fd); }).ok()) close(fd);
   }
 }
