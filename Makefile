@@ -81,7 +81,9 @@ soak: setup-test
 
 bench: setup-test
 	@$(MAKE) --no-print-directory core
+	@tools/peers.sh
 	@$(PYTHON) bench/checkpoint.py
+	@$(PYTHON) bench/s3/run.py
 
 docs: setup-test
 	@$(PYTHON) tools/gen_errors.py

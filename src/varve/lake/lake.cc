@@ -324,6 +324,7 @@ Status Lake::Init(const OpContext& ctx, store::ObjectStore& store) {
 Result<std::unique_ptr<Lake>> Lake::Open(const OpContext& ctx,
                                          std::shared_ptr<store::ObjectStore> store,
                                          LakeOptions options) {
+  VARVE_TRY(options.transfers, transfer::Connections({.connections = options.transfers}));
   auto reply = store->Get(ctx, store::Key{std::string(format::kDescriptorKey)}, {});
   if (!reply.ok()) {
     // A missing bucket is said in the store's own words.

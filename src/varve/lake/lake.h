@@ -32,7 +32,7 @@ struct Progress {
 
 struct LakeOptions {
   uint32_t cpu_threads = 0;          // Hashing and encoding; 0: all cores for blocking calls.
-  uint32_t transfers = 8;            // Requests in flight.
+  uint32_t transfers = 0;            // Requests in flight; 0: from VARVE_S3_TARGET_GBPS.
   uint64_t memory_bytes = 1 * kGiB;  // Cap of one save or load beyond the caller's own data.
   bool compress = true;
 };
