@@ -10,7 +10,7 @@ namespace varve::lake {
 namespace {
 
 constexpr uint64_t kPackBytesMin =
-    24 * kMiB;  // Holds the largest chunk with its header and footer.
+    24 * kMiB;                         // Holds the largest chunk with its header and footer.
 constexpr uint64_t kPacksAtLeast = 8;  // Before packs grow to their full size.
 constexpr int64_t kCancelPollNs = 50'000'000;
 

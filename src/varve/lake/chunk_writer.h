@@ -110,7 +110,7 @@ class ChunkWriter {
   OpContext ctx_;
   const Options options_;
   const uint64_t pack_bytes_;  // Of a full-grown one.
-  const uint64_t packs_max_;  // Open, in use or on the way to the store.
+  const uint64_t packs_max_;   // Open, in use or on the way to the store.
   MemoryBudget stage_budget_;
   ThreadPool& encoders_;
 
