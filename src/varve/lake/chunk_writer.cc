@@ -10,8 +10,7 @@ namespace varve::lake {
 namespace {
 
 constexpr uint64_t kPackBytesMin =
-    24 * kMiB;                         // Holds the largest chunk with its header and footer.
-constexpr uint64_t kPacksAtLeast = 8;  // Before packs grow to their full size.
+    24 * kMiB;  // Holds the largest chunk with its header and footer.
 constexpr int64_t kCancelPollNs = 50'000'000;
 
 // How much of the memory goes to packs: a quarter, so that a save stays far below its cap, but
@@ -251,7 +250,7 @@ Result<std::unique_ptr<ChunkWriter::OpenPack>> ChunkWriter::TakePack(uint64_t pa
     }
     if (pack == nullptr) {
       pack = std::make_unique<OpenPack>();
-      pack->buffer = core_.buffers.Take(NextPackBytes());
+      pack->buffer = core_.buffers.Take(pack_bytes_);
       format::WritePackHeader(pack->buffer.view().first(format::kPackHeaderBytes));
       pack->used_bytes = format::kPackHeaderBytes;
       return pack;
@@ -260,11 +259,6 @@ Result<std::unique_ptr<ChunkWriter::OpenPack>> ChunkWriter::TakePack(uint64_t pa
     if (pack->used_bytes + needed_bytes + footer_bytes <= pack->buffer.bytes()) return pack;
     VARVE_CHECK_OK(Seal(std::move(pack)));
   }
-}
-
-// Small at first: the store gets work early, and a small save holds little memory.
-uint64_t ChunkWriter::NextPackBytes() const {
-  return std::clamp(stored_bytes_.load() / kPacksAtLeast, kPackBytesMin, pack_bytes_);
 }
 
 void ChunkWriter::PutBack(std::unique_ptr<OpenPack> pack) {

@@ -96,7 +96,6 @@ class ChunkWriter {
   Result<bool> Claim(const hash::Digest& digest, uint64_t raw_bytes);
   Result<bool> PackExists(const format::ObjectId& id);
   Result<std::unique_ptr<OpenPack>> TakePack(uint64_t payload_bytes_max);
-  uint64_t NextPackBytes() const;
   void PutBack(std::unique_ptr<OpenPack> pack);
   void DropPack(OpenPack& pack);
   Status Seal(std::unique_ptr<OpenPack> pack);
@@ -109,8 +108,8 @@ class ChunkWriter {
   Core& core_;
   OpContext ctx_;
   const Options options_;
-  const uint64_t pack_bytes_;  // Of a full-grown one.
-  const uint64_t packs_max_;   // Open, in use or on the way to the store.
+  const uint64_t pack_bytes_;
+  const uint64_t packs_max_;  // Open, in use or on the way to the store.
   MemoryBudget stage_budget_;
   ThreadPool& encoders_;
 

@@ -63,7 +63,7 @@ Status SendWhole(const OpContext& ctx, Engine& engine, const FileUpload& file, u
     return Error(ErrorCode::kConflict, "'" + file.path + "' changed while it was sent");
   }
   VARVE_TRY(const MemoryBudget::Ticket ticket, engine.Reserve(ctx, bytes));
-  const BufferPool::Buffer buffer = engine.buffers().Take(bytes);
+  const BufferPool::Buffer buffer = engine.buffers().Take(bytes, BufferPool::Touch::kAll);
   VARVE_CHECK_OK(source.ReadAt(0, buffer.view()));
   VARVE_CHECK_OK(source.CheckUnchanged());
   VARVE_TRY(const store::ObjectInfo info, engine.store().PutNew(ctx, file.key, buffer.view()));
@@ -93,7 +93,7 @@ Status Receive(const OpContext& ctx, Engine& engine, const FileDownload& wanted,
   store::ObjectInfo info;
   if (bytes > 0) {
     VARVE_TRY(const MemoryBudget::Ticket ticket, engine.Reserve(ctx, bytes));
-    const BufferPool::Buffer buffer = engine.buffers().Take(bytes);
+    const BufferPool::Buffer buffer = engine.buffers().Take(bytes, BufferPool::Touch::kAll);
     VARVE_TRY(info, engine.store().GetRange(ctx, wanted.key, offset, buffer.view()));
     if (info.bytes != 0 && info.bytes != wanted.bytes) {
       return std::move(Error(ErrorCode::kCorrupt,

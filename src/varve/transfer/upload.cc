@@ -168,7 +168,7 @@ Status PartedUpload::SendPart(const OpContext& ctx, uint32_t index) {
     return OkStatus();
   }
   VARVE_TRY(const MemoryBudget::Ticket ticket, engine_.Reserve(ctx, bytes));
-  const BufferPool::Buffer buffer = engine_.buffers().Take(bytes);
+  const BufferPool::Buffer buffer = engine_.buffers().Take(bytes, BufferPool::Touch::kAll);
   VARVE_CHECK_OK(file_->ReadAt(plan_.Offset(index), buffer.view()));
   const uint64_t crc = record_path_.empty() ? 0 : hash::Crc64Nvme(buffer.view());
   store::PartReply reply;
