@@ -1,14 +1,17 @@
 // The one place that repeats requests: reads, lists, deletes, and puts of never-used names. A Cas
 // is never repeated here; only the commit protocol knows how to read its answer.
 //
-// Full-jitter backoff, at most tries_max tries, and a token bucket shared by all requests of the
-// store, so that an outage does not multiply the load.
+// Full-jitter backoff, at most tries_max tries, and one budget for all stores of the process on an
+// endpoint, so that an outage does not multiply the load. A store that says SlowDown gets fewer at
+// once under that prefix (pacer.h).
 // Threads: any.
 #pragma once
 
-#include <atomic>
+#include <memory>
+#include <string>
 
 #include "varve/store/forwarding.h"
+#include "varve/store/retry/pacer.h"
 
 namespace varve::store {
 
@@ -17,13 +20,16 @@ struct RetryOptions {
   int64_t backoff_ms = 50;             // Doubles per try.
   int64_t throttle_backoff_ms = 1000;  // After kThrottled.
   int64_t backoff_max_ms = 20'000;
-  int64_t tokens = 500;  // A retry costs 5, a success gives 1 back.
 };
 
 class RetryStore final : public ForwardingStore {
  public:
-  RetryStore(std::shared_ptr<ObjectStore> inner, RetryOptions options = {})
-      : ForwardingStore(std::move(inner)), options_(options), tokens_(options.tokens) {}
+  // `pacer`: none for the one that all stores on this endpoint share.
+  RetryStore(std::shared_ptr<ObjectStore> inner, RetryOptions options = {},
+             std::shared_ptr<Pacer> pacer = nullptr)
+      : ForwardingStore(std::move(inner)),
+        options_(options),
+        pacer_(pacer != nullptr ? std::move(pacer) : Pacer::OfEndpoint(inner_->Endpoint())) {}
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override;
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;
   Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
@@ -33,11 +39,20 @@ class RetryStore final : public ForwardingStore {
                         const ListOptions& options) override;
   Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
 
+  Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key) override;
+  Result<PartReply> PutPart(const OpContext& ctx, const Key& key, const std::string& upload_id,
+                            uint32_t part_number, ByteView body) override;
+  Result<PartPage> ListParts(const OpContext& ctx, const Key& key, const std::string& upload_id,
+                             uint32_t after) override;
+  Result<ObjectInfo> CompleteMultipart(const OpContext& ctx, const Key& key,
+                                       const std::string& upload_id,
+                                       std::span<const PartReply> parts) override;
+
  private:
   template <typename T, typename Call>
-  Result<T> Repeat(const OpContext& ctx, const Call& call);
+  Result<T> Repeat(const OpContext& ctx, const std::string& lane, const Call& call);
   const RetryOptions options_;
-  std::atomic<int64_t> tokens_;
+  const std::shared_ptr<Pacer> pacer_;  // With all stores on this endpoint.
 };
 
 }  // namespace varve::store
