@@ -52,7 +52,9 @@ std::shared_ptr<store::ObjectStore> World::LinkTo(Process& process, Bucket& buck
                                           &bucket == &bucket_ ? "sim://lake" : "sim://copy"));
   store::RetryOptions retries;
   retries.tries_max = static_cast<int>(config_.tries_max);
-  return std::make_shared<store::RetryStore>(links_.back(), retries);
+  // An actor is a process: it shares its budget with no other.
+  return std::make_shared<store::RetryStore>(links_.back(), retries,
+                                             std::make_shared<store::Pacer>());
 }
 
 std::unique_ptr<lake::Lake> World::OpenLake(Process& process, bool copy) {
