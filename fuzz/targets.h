@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "s3_targets.h"
 #include "varve/format/commit.h"
 #include "varve/format/control.h"
 #include "varve/format/envelope.h"
@@ -212,13 +213,16 @@ struct Target {
   const char* name;
   void (*run)(ByteView input);
 };
-inline constexpr std::array<Target, 8> kTargets = {{{"envelope", FuzzEnvelope},
-                                                    {"commit", FuzzCommit},
-                                                    {"pack", FuzzPack},
-                                                    {"head", FuzzHead},
-                                                    {"control", FuzzControl},
-                                                    {"names", FuzzNames},
-                                                    {"safetensors", FuzzSafetensors},
-                                                    {"policy", FuzzPolicy}}};
+inline constexpr std::array<Target, 11> kTargets = {{{"envelope", FuzzEnvelope},
+                                                     {"commit", FuzzCommit},
+                                                     {"pack", FuzzPack},
+                                                     {"head", FuzzHead},
+                                                     {"control", FuzzControl},
+                                                     {"names", FuzzNames},
+                                                     {"safetensors", FuzzSafetensors},
+                                                     {"policy", FuzzPolicy},
+                                                     {"s3_replies", FuzzS3Replies},
+                                                     {"s3_credentials", FuzzS3Credentials},
+                                                     {"s3_signing", FuzzS3Signing}}};
 
 }  // namespace varve::fuzz
