@@ -54,7 +54,7 @@ Result<UploadPage> ObjectStore::ListUploads(const OpContext&, std::string_view,
   return NoMultipart();
 }
 Result<Secret> ObjectStore::Presign(const OpContext&, const PresignRequest&) {
-  return Error(ErrorCode::kUnsupported, "this store has no addresses to hand out");
+  return Error(ErrorCode::kUnsupported, "this store has no presigned URLs");
 }
 
 Result<std::vector<ListedObject>> ListAll(const OpContext& ctx, ObjectStore& store,

@@ -145,7 +145,7 @@ Result<bool> Client::Apply(const OpContext& ctx, const Remedy& remedy, const Cal
     case Remedy::Kind::kRegion:
       trial.now.region = remedy.region;
       return ++trial.region_hops <= kRegionHopsMax;
-    case Remedy::Kind::kAskForRegion: {
+    case Remedy::Kind::kAskWhy: {
       if (std::exchange(trial.asked, true)) return false;
       Call list{.method = "GET", .key = ""};
       list.query = {{"list-type", "2"}, {"max-keys", "1"}, {"prefix", config_.prefix + "/"}};
@@ -195,7 +195,7 @@ Result<Answer> Client::Send(const OpContext& ctx, const Call& call, bool* maybe_
                            .signed_at_ms = wall_ms,
                            .checksum = sums ? trial.now.checksum : Checksum::kNone,
                            .head = call.method == "HEAD",
-                           .renewable = trial.credentials->expires_ms != 0};
+                           .renewable = trial.credentials->expires_ms != 0 && !trial.renewed};
     const Remedy remedy = RemedyFor(answer.reply, sent);
     if (sends >= kSendsMax) break;
     VARVE_TRY(const bool again, Apply(ctx, remedy, call, trial));
@@ -216,12 +216,12 @@ Result<Secret> Client::Presign(const OpContext& ctx, const PresignRequest& reque
   if (!ValidKey(request.key.str()))
     return Error(ErrorCode::kInternal, "not a key: '" + request.key.str() + "'");
   if (request.ttl_s == 0 || request.ttl_s > kPresignSecondsMax) {
-    return Error(ErrorCode::kInvalidArgument,
-                 "an address may live for 1 to " + std::to_string(kPresignSecondsMax) + " seconds");
+    return Error(ErrorCode::kInvalidArgument, "a presigned URL may live for 1 to " +
+                                                  std::to_string(kPresignSecondsMax) + " seconds");
   }
   if (!config_.customer_key.empty())
     return Error(ErrorCode::kUnsupported,
-                 "with SSE-C every reader needs the key; no address works");
+                 "with SSE-C every reader needs the key; no presigned URL works");
   VARVE_TRY(const auto credentials, credentials_->Get(ctx));
   const Learned now = learned();
   const int64_t wall_ms = ctx.clock().WallMs() + now.clock_offset_ms;

@@ -33,7 +33,7 @@ Remedy ForRegion(const http::Reply& reply, const SentRequest& sent, const ErrorR
     remedy.kind = Remedy::Kind::kRegion;
     remedy.region = region;
   } else if (sent.head && region.empty()) {
-    remedy.kind = Remedy::Kind::kAskForRegion;
+    remedy.kind = Remedy::Kind::kAskWhy;
   }
   return remedy;
 }
@@ -77,6 +77,10 @@ Remedy RemedyFor(const http::Reply& reply, const SentRequest& sent) {
   const bool denied = reply.status == 403 && (error.code == "AccessDenied" || silent);
   if (OneOf(error.code, kStaleCredentials) || (denied && sent.renewable)) {
     remedy.kind = Remedy::Kind::kCredentials;
+    return remedy;
+  }
+  if (silent && (reply.status == 403 || reply.status == 400)) {
+    remedy.kind = Remedy::Kind::kAskWhy;
     return remedy;
   }
   const Checksum lower = StepDown(sent.checksum);

@@ -23,11 +23,11 @@ struct SentRequest {
 struct Remedy {
   enum class Kind : uint8_t {
     kNone,
-    kRegion,        // Sign for `region`.
-    kAskForRegion,  // A HEAD that went wrong says not why; a GET will.
-    kClock,         // Sign with the server's clock, `clock_offset_ms` from that of the signature.
-    kCredentials,   // Ask for newer ones.
-    kChecksum,      // The server does not know this checksum; step down to `checksum`.
+    kRegion,       // Sign for `region`.
+    kAskWhy,       // A HEAD that is refused says not why; a GET will.
+    kClock,        // Sign with the server's clock, `clock_offset_ms` from that of the signature.
+    kCredentials,  // Ask for newer ones.
+    kChecksum,     // The server does not know this checksum; step down to `checksum`.
   };
   Kind kind = Kind::kNone;
   std::string region;
