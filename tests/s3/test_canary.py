@@ -7,7 +7,7 @@ run with and without --json; standard output, standard error and the folder they
 import json
 
 import pytest
-from conftest import varve
+from s3_fronts import varve
 
 MARK = "CANARY0secret0CANARY"
 

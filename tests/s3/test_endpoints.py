@@ -8,7 +8,7 @@ import socket
 import time
 
 import pytest
-from conftest import varve
+from s3_fronts import varve
 
 
 def roundtrip(settings, tmp_path):
