@@ -19,8 +19,8 @@ namespace fs = std::filesystem;
 class ConfigTest : public testing::Test {
  protected:
   ConfigTest() {
-    char name[] = "/tmp/varve-config-XXXXXX";
-    home_ = ::mkdtemp(name);
+    home_ = (fs::temp_directory_path() / "varve-config-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(home_.data()), nullptr);
     fs::create_directories(home_ + "/.aws");
     variables_["HOME"] = home_;
   }

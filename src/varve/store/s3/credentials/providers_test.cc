@@ -49,8 +49,8 @@ std::string StsXml(const std::string& access_key) {
 class ProvidersTest : public testing::Test {
  protected:
   ProvidersTest() {
-    char name[] = "/tmp/varve-providers-XXXXXX";
-    home_ = ::mkdtemp(name);
+    home_ = (fs::temp_directory_path() / "varve-providers-XXXXXX").string();
+    EXPECT_NE(::mkdtemp(home_.data()), nullptr);
     fs::create_directories(home_ + "/.aws/sso/cache");
     environment_["HOME"] = home_;
     environment_["AWS_EC2_METADATA_DISABLED"] = "true";
