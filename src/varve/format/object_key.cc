@@ -40,6 +40,14 @@ ObjectKey Listed(std::string_view key) {
   return {.kind = KeyKind::kGcList, .id = *id, .name = {}, .epoch = *epoch};
 }
 
+ObjectKey Mark(std::string_view key, const ObjectId& id) {
+  const std::string_view rest = key.substr(kGcMarkPrefix.size());
+  if (rest.size() <= kIdLetters) return {};
+  const auto epoch = Number(rest.substr(0, rest.size() - kIdLetters - 1), 10, UINT64_MAX);
+  if (!epoch.has_value() || GcMarkKey(*epoch, id) != key) return {};
+  return {.kind = KeyKind::kGcMark, .id = id, .name = {}, .epoch = *epoch};
+}
+
 ObjectKey Session(std::string_view key) {
   const std::string_view rest = key.substr(kSessionPrefix.size());
   if (rest.size() <= kSessionLetters + 1) return {};
@@ -67,7 +75,9 @@ std::string KeyOf(IdKind kind, const ObjectId& id) {
   return {};
 }
 
-std::string GcMarkKey(const ObjectId& id) { return std::string(kGcMarkPrefix) + id.Text(); }
+std::string GcMarkKey(uint64_t epoch, const ObjectId& id) {
+  return std::string(kGcMarkPrefix) + std::to_string(epoch) + "-" + id.Text();
+}
 
 std::string GcListKey(uint64_t epoch, bool dead, const ObjectId& id, uint32_t part) {
   return std::string(kGcListPrefix) + std::to_string(epoch) + (dead ? "-d-" : "-c-") + id.Text() +
@@ -94,7 +104,7 @@ ObjectKey ParseKey(std::string_view key) {
   if (key.starts_with(kPackPrefix)) return is(KeyKind::kPack, PackKey(*id));
   if (key.starts_with(kMetaPrefix)) return is(KeyKind::kMeta, MetaKey(*id));
   if (key.starts_with(kHistoryPrefix)) return is(KeyKind::kHistory, HistoryKey(*id));
-  if (key.starts_with(kGcMarkPrefix)) return is(KeyKind::kGcMark, GcMarkKey(*id));
+  if (key.starts_with(kGcMarkPrefix)) return Mark(key, *id);
   return {};
 }
 

@@ -37,14 +37,15 @@ struct ObjectKey {
   KeyKind kind = KeyKind::kForeign;
   ObjectId id;         // kPack, kMeta, kHistory, kGcMark; kSession: as IdKind::kSession lists it.
   std::string name;    // kHead.
-  uint64_t epoch = 0;  // kGcList.
+  uint64_t epoch = 0;  // kGcList, kGcMark.
 };
 ObjectKey ParseKey(std::string_view key);
 
 // The key that an id of a list stands for.
 std::string KeyOf(IdKind kind, const ObjectId& id);
 
-std::string GcMarkKey(const ObjectId& id);  // "gc/mark/<id>"
+// "gc/mark/<epoch>-<id>": the epoch of the state that its collector began at.
+std::string GcMarkKey(uint64_t epoch, const ObjectId& id);
 // "gc/list/<epoch>-<c|d>-<id>-<part>": condemned or dead.
 std::string GcListKey(uint64_t epoch, bool dead, const ObjectId& id, uint32_t part);
 

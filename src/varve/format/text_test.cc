@@ -368,7 +368,7 @@ TEST(ObjectKeyTest, EveryKeyOfOursIsReadBackAndNothingElseIs) {
       {KeyKind::kDescriptor, "lake.json"},
       {KeyKind::kGcState, "gc/state"},
       {KeyKind::kGcList, GcListKey(18, true, id, 3)},
-      {KeyKind::kGcMark, GcMarkKey(id)},
+      {KeyKind::kGcMark, GcMarkKey(18, id)},
       {KeyKind::kHead, HeadKey("team/llama")},
       {KeyKind::kPack, PackKey(id)},
       {KeyKind::kMeta, MetaKey(id)},

@@ -21,11 +21,6 @@ std::string FreshNonce(Random& random) {
   return nonce;
 }
 
-bool Ambiguous(ErrorCode code) {
-  return code == ErrorCode::kUnknownOutcome || code == ErrorCode::kUnavailable ||
-         code == ErrorCode::kThrottled || code == ErrorCode::kTimeout;
-}
-
 bool NamesAny(const std::vector<format::ObjectId>& ids,
               const std::vector<format::ObjectId>& condemned) {
   return std::any_of(ids.begin(), ids.end(), [&](const format::ObjectId& id) {
@@ -38,6 +33,11 @@ Status JitteredSleep(const OpContext& ctx, int64_t base_ms) {
 }
 
 }  // namespace
+
+bool Ambiguous(ErrorCode code) {
+  return code == ErrorCode::kUnknownOutcome || code == ErrorCode::kUnavailable ||
+         code == ErrorCode::kThrottled || code == ErrorCode::kTimeout;
+}
 
 Result<HeadSnapshot> Heads::Read(const OpContext& ctx, std::string_view name) {
   VARVE_TRY(const auto reply, store_.Get(ctx, store::Key(format::HeadKey(name)), {}));
@@ -182,6 +182,19 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
   }
   return Error(ErrorCode::kConflict,
                "too many writers move '" + change.name + "'; try again later");
+}
+
+Status Heads::Touch(const OpContext& ctx, const HeadSnapshot& snapshot, uint64_t epoch) {
+  format::Head next = snapshot.head;
+  next.seq = snapshot.head.seq + 1;
+  next.prev_nonce = snapshot.head.nonce;
+  next.nonce = FreshNonce(ctx.random());
+  next.gc_epoch = epoch;
+  VARVE_TRY(const std::string json, format::EncodeHead(next));
+  const store::Key key(format::HeadKey(next.name));
+  VARVE_TRY(const auto moved, store_.Cas(ctx, key, AsBytes(json), snapshot.etag));
+  static_cast<void>(moved);
+  return OkStatus();
 }
 
 Status Heads::CheckFork(const format::Head& head) {

@@ -24,6 +24,9 @@ namespace varve::lake {
 inline constexpr int kCommitRacesMax = 10'000;  // Lost races before giving up with kConflict.
 inline constexpr int kUnknownTriesMax = 10;     // Lost answers in a row before kUnknownOutcome.
 
+// After a conditional write: it may have landed, only reading tells.
+bool Ambiguous(ErrorCode code);
+
 struct HeadSnapshot {
   format::Head head;
   store::Etag etag;
@@ -64,6 +67,10 @@ class Heads {
   // those under fresh ids and commit again.
   Result<format::Head> Commit(const OpContext& ctx, const Change& change,
                               Condemned* condemned = nullptr);
+
+  // For a collector: rewrites the head as read, with a fresh nonce and `epoch`, so that whatever
+  // was prepared on the version read loses its Cas. One try; the errors of ObjectStore::Cas.
+  Status Touch(const OpContext& ctx, const HeadSnapshot& snapshot, uint64_t epoch);
 
  private:
   // `in_doubt` on an error: a write was sent, and nothing says that it can land no more.

@@ -78,6 +78,9 @@ class OpenLake final : public Lake {
                               const std::function<void(Progress)>& on_progress) override {
     return VerifyVersion(ctx, *core_, address, on_progress);
   }
+  Result<GcReport> CollectGarbage(const OpContext& ctx, const GcOptions& options) override {
+    return lake::CollectGarbage(ctx, *core_, options);
+  }
   Result<CopyReport> CopyFrom(const OpContext& ctx, Lake& source, std::string_view address,
                               const std::function<void(Progress)>& on_progress) override {
     auto* other = dynamic_cast<OpenLake*>(&source);

@@ -21,6 +21,7 @@
 #include "varve/exec/op_context.h"
 #include "varve/format/commit.h"
 #include "varve/format/head.h"
+#include "varve/lake/gc.h"
 #include "varve/result.h"
 #include "varve/store/object_store.h"
 
@@ -187,6 +188,9 @@ class Lake {
                                   std::string_view right) = 0;
   virtual Result<VerifyReport> Verify(const OpContext& ctx, std::string_view address,
                                       const std::function<void(Progress)>& on_progress = {}) = 0;
+
+  // Dry run unless options.apply (gc.h).
+  virtual Result<GcReport> CollectGarbage(const OpContext& ctx, const GcOptions& options) = 0;
 
   // Copies a version ("name@v3") or all live versions ("name") from `source` into this lake under
   // the same name, keeping commit ids. Versions that are here already (by commit id) are skipped.

@@ -52,6 +52,11 @@ class FaultStore final : public ForwardingStore {
                         const ListOptions& options) override {
     return Strike<ListPage>(false, false, [&] { return inner_->List(ctx, prefix, options); });
   }
+  Result<std::vector<DeleteReply>> Delete(const OpContext& ctx,
+                                          std::span<const Key> keys) override {
+    return Strike<std::vector<DeleteReply>>(false, false,
+                                            [&] { return inner_->Delete(ctx, keys); });
+  }
 
  private:
   template <typename T, typename Call>
