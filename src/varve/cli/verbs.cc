@@ -16,6 +16,7 @@ void AddVerbs(Cli& cli) {
   AddUnalias(cli);
   AddTag(cli);
   AddForget(cli);
+  AddGc(cli);
   AddVerify(cli);
   AddCopy(cli);
 }

@@ -9,6 +9,7 @@ void AddAlias(Cli& cli);
 void AddCopy(Cli& cli);
 void AddDiff(Cli& cli);
 void AddForget(Cli& cli);
+void AddGc(Cli& cli);
 void AddGet(Cli& cli);
 void AddInit(Cli& cli);
 void AddLog(Cli& cli);

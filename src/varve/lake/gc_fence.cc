@@ -4,6 +4,7 @@
 #include <array>
 #include <mutex>
 
+#include "varve/exec/sync.h"
 #include "varve/format/object_key.h"
 
 namespace varve::lake {
@@ -82,7 +83,7 @@ class Fence {
   const uint64_t epoch_;
   GcIds ids_;
   const std::set<format::ObjectId>& marked_;
-  std::mutex mutex_;
+  Mutex mutex_;
   std::array<std::vector<bool>, format::kIdKinds> named_;  // By index of ids_; guarded by mutex_.
 };
 
@@ -98,8 +99,8 @@ Result<GcFence> FenceHeads(const OpContext& ctx, Core& core, GcRoots& roots, uin
                                           ", and heads are never deleted; nothing was deleted");
   }
   Fence fence(core, roots, epoch, std::move(condemned), marked);
-  VARVE_CHECK_OK(ParallelFor(ctx, core.transfers, names.size(), core.options.transfers,
-                             [&](size_t index) { return fence.Cross(ctx, names[index]); }));
+  VARVE_CHECK_OK(core.transfers.ForEach(
+      ctx, names.size(), [&](size_t index) { return fence.Cross(ctx, names[index]); }));
   return GcFence{fence.Dead(), names.size()};
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "varve/exec/op_context.h"
+#include "varve/exec/sync.h"
 #include "varve/format/gc_state.h"
 #include "varve/store/object_store.h"
 
@@ -61,7 +62,7 @@ class GcGuard {
   Result<Ids> ReadPart(const OpContext& ctx, const std::string& key);
 
   store::ObjectStore& store_;
-  std::mutex mutex_;
+  Mutex mutex_;
   Cached cached_;                     // Most reads are "not modified".
   std::map<std::string, Ids> parts_;  // A few, so that a lost race does not fetch them again.
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "varve/exec/sync.h"
 #include "varve/format/object_key.h"
 
 namespace varve::lake {
@@ -55,7 +56,7 @@ class Marker {
       }
       return OkStatus();
     };
-    return ParallelFor(ctx, core_.transfers, mark_.names.size(), core_.options.transfers, walk_one);
+    return core_.transfers.ForEach(ctx, mark_.names.size(), walk_one);
   }
 
   Status ReadPackSets(const OpContext& ctx) {
@@ -70,7 +71,7 @@ class Marker {
       for (const format::PackRow& pack : *packs) Keep(format::IdKind::kPack, pack.id);
       return OkStatus();
     };
-    return ParallelFor(ctx, core_.transfers, pending_.size(), core_.options.transfers, read_one);
+    return core_.transfers.ForEach(ctx, pending_.size(), read_one);
   }
 
  private:
@@ -82,7 +83,7 @@ class Marker {
   Core& core_;
   GcRoots& roots_;
   GcMark& mark_;
-  std::mutex mutex_;
+  Mutex mutex_;
   std::vector<Pending> pending_;
 };
 

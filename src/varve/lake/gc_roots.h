@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "varve/exec/sync.h"
 #include "varve/format/gc_state.h"
 #include "varve/lake/core.h"
 
@@ -50,7 +51,7 @@ class GcRoots {
   Core& core_;
   const int64_t now_ms_;
   const uint64_t refs_min_;
-  std::mutex mutex_;
+  Mutex mutex_;
   std::map<format::ObjectId, Node> nodes_;  // Immutable, so kept from mark to fence.
 };
 

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <optional>
 
+#include "varve/exec/sync.h"
 #include "varve/format/object_key.h"
 #include "varve/lake/gc_mark.h"
 
@@ -40,7 +41,7 @@ Status ListSharded(const OpContext& ctx, Core& core, std::string_view prefix,
     std::snprintf(hex, sizeof hex, "%02x/", static_cast<unsigned>(shard));
     return ListPages(ctx, *core.store, std::string(prefix) + hex, "", visit);
   };
-  return ParallelFor(ctx, core.transfers, kShards, core.options.transfers, list_one);
+  return core.transfers.ForEach(ctx, kShards, list_one);
 }
 
 Status ListLake(const OpContext& ctx, Core& core, const std::function<Status(const Page&)>& visit) {
@@ -173,7 +174,7 @@ class Sorter {
   GcMark& mark_;
   const format::ObjectId* mark_id_;
   const int64_t now_ms_, grace_ms_;
-  std::mutex mutex_;
+  Mutex mutex_;
   GcCandidates found_;
   std::vector<Block> blocks_;
   plan::LiveSet young_blocks_;
@@ -201,7 +202,7 @@ Result<std::vector<GcReport::Reason>> ExplainGarbage(const OpContext& ctx, Core&
   for (size_t kind = 0; kind < told.size(); ++kind) {
     told[kind].assign(candidates.by_kind[kind].size(), false);
   }
-  std::mutex mutex;
+  Mutex mutex;
   // True when it is a candidate that nobody told of before.
   const auto tell = [&](format::IdKind kind, const format::ObjectId& id, size_t reason) {
     const auto& all = candidates.by_kind[static_cast<size_t>(kind)];
@@ -228,8 +229,7 @@ Result<std::vector<GcReport::Reason>> ExplainGarbage(const OpContext& ctx, Core&
     for (const format::PackRow& pack : *packs) tell(format::IdKind::kPack, pack.id, gone.name);
     return OkStatus();
   };
-  VARVE_CHECK_OK(
-      ParallelFor(ctx, core.transfers, mark.let_go.size(), core.options.transfers, explain_one));
+  VARVE_CHECK_OK(core.transfers.ForEach(ctx, mark.let_go.size(), explain_one));
   for (size_t kind = 0; kind < told.size(); ++kind) {
     for (const GcCandidate& each : candidates.by_kind[kind]) {
       tell(static_cast<format::IdKind>(kind), each.id, mark.names.size());

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <set>
 
+#include "varve/exec/sync.h"
 #include "varve/format/object_key.h"
 
 namespace varve::lake {
@@ -50,7 +51,7 @@ Status DeleteBatch(const OpContext& ctx, store::ObjectStore& store, std::vector<
 }  // namespace
 
 Status SweepDead(const OpContext& ctx, Core& core, const GcIds& dead, GcReport& report) {
-  std::mutex mutex;
+  Mutex mutex;
   uint64_t kept = 0;
   const auto refused = [&](const store::Key& key, const Error& error) {
     const std::lock_guard lock(mutex);
@@ -70,7 +71,7 @@ Status SweepDead(const OpContext& ctx, Core& core, const GcIds& dead, GcReport& 
       return DeleteBatch(ctx, *core.store, std::move(keys), refused);
     };
     const size_t batches = (ids.size() + store::kDeleteKeysMax - 1) / store::kDeleteKeysMax;
-    VARVE_CHECK_OK(ParallelFor(ctx, core.transfers, batches, core.options.transfers, sweep_one));
+    VARVE_CHECK_OK(core.transfers.ForEach(ctx, batches, sweep_one));
     report.deleted += ids.size();
   }
   report.deleted -= kept;
