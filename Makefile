@@ -78,6 +78,7 @@ soak: setup-test
 	@$(MAKE) --no-print-directory core
 	@build/release/bin/varve_sim --seed 1 --count $(SEEDS) --jobs $(JOBS)
 	@ctest --test-dir build/release -L unit --output-on-failure --repeat until-fail:$(ROUNDS)
+	@build/release/bin/model_explore
 
 bench: setup-test
 	@$(MAKE) --no-print-directory core
