@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -319,6 +320,7 @@ int main(int argc, char** argv) {
   auto* content = static_cast<uint64_t*>(
       mmap(nullptr, kContentBytes, PROT_READ | PROT_WRITE, MAP_SHARED, content_fd, 0));
   for (uint64_t i = 0; i < kContentBytes / 8; ++i) content[i] = i * 0x9e3779b97f4a7c15u;
+  signal(SIGPIPE, SIG_IGN);  // sendfile to a client that went away.
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
