@@ -1,6 +1,7 @@
 // varve gc: delete what no version needs any more.
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -129,7 +130,12 @@ void AddGc(Cli& cli) {
         options.grace_ms = *grace_ms;
         options.holder = "varve gc";
         VARVE_TRY(const auto report, lake.CollectGarbage(cli.context(), options));
-        return cli.Answer(ReportJson(report), ReportText(report));
+        if (cli.json()) {
+          cli.AnswerJson(ReportJson(report));
+        } else {
+          std::puts(ReportText(report).c_str());  // Its lines are made here, its names Printable.
+        }
+        return OkStatus();
       });
 }
 
