@@ -2,11 +2,13 @@
 // Method: compare the whole table; pin the generator to values of its published reference.
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <memory>
 #include <set>
 #include <string>
 
 #include "varve/base/clock.h"
+#include "varve/base/errno.h"
 #include "varve/base/random.h"
 #include "varve/error.h"
 #include "varve/result.h"
@@ -108,6 +110,25 @@ TEST(Random, BetweenStaysInsideAndReachesBothEnds) {
     EXPECT_TRUE(unit >= 0 && unit < 1);
   }
   EXPECT_NE(OsRandom().Next64(), OsRandom().Next64());
+}
+
+TEST(Random, Hex128IsOneSpellingOf128Bits) {
+  SeededRandom random(1), same(1);
+  const std::string text = random.Hex128();
+  EXPECT_EQ(text.size(), 32u);
+  EXPECT_EQ(text.find_first_not_of("0123456789abcdef"), std::string::npos);
+  EXPECT_EQ(text, same.Hex128());
+  EXPECT_NE(text, random.Hex128());
+}
+
+TEST(ErrnoError, SaysWhatFailedAndWhatToDo) {
+  const Error full = ErrnoError(ENOSPC, "write", "out/model");
+  EXPECT_EQ(full.code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(full.message(),
+            "cannot write 'out/model': No space left on device; free space and try again");
+  EXPECT_EQ(ErrnoError(ENOTDIR, "read", "x").code(), ErrorCode::kNotFound);
+  EXPECT_EQ(ErrnoError(EACCES, "read", "x").code(), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(ErrnoError(EIO, "read", "x").code(), ErrorCode::kUnavailable);
 }
 
 TEST(Clock, SteadyTimeDoesNotGoBack) {

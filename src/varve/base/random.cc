@@ -42,6 +42,16 @@ uint64_t Random::Between(uint64_t low, uint64_t high) {
 
 double Random::Unit() { return static_cast<double>(Next64() >> 11) * 0x1p-53; }
 
+std::string Random::Hex128() {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string text;
+  for (int word = 0; word < 2; ++word) {
+    uint64_t bits = Next64();
+    for (int i = 0; i < 16; ++i, bits >>= 4) text += kHex[bits & 15];
+  }
+  return text;
+}
+
 Random& OsRandom() {
   static KernelRandom random;
   return random;

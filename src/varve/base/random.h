@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace varve {
@@ -18,7 +19,8 @@ class Random {
 
   // Uniform in [low, high]. Requires low <= high.
   uint64_t Between(uint64_t low, uint64_t high);
-  double Unit();  // Uniform in [0, 1).
+  double Unit();         // Uniform in [0, 1).
+  std::string Hex128();  // 32 lower-case hex letters: ids and nonces.
 };
 
 Random& OsRandom();  // The kernel's generator; aborts the process if it fails.

@@ -65,10 +65,11 @@ std::string Fields::Text(const char* name, bool required) {
   return Take(name, Json::value_t::string, required).get<std::string>();
 }
 
-uint64_t Fields::Number(const char* name, bool required) {
+template <typename T>
+T Fields::Decimal(const char* name, bool required) {
   if (!required && !Has(name)) return 0;
   const std::string text = Text(name, required);
-  uint64_t value = 0;
+  T value = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
   // One spelling per number: no sign, zero or space in front.
   if (parsed.ec != std::errc() || std::to_string(value) != text) {
@@ -76,6 +77,11 @@ uint64_t Fields::Number(const char* name, bool required) {
   }
   return value;
 }
+
+uint64_t Fields::Number(const char* name, bool required) {
+  return Decimal<uint64_t>(name, required);
+}
+int64_t Fields::Signed(const char* name, bool required) { return Decimal<int64_t>(name, required); }
 
 uint32_t Fields::Number32(const char* name) {
   const uint64_t value = Number(name);
@@ -84,18 +90,6 @@ uint32_t Fields::Number32(const char* name) {
     return 0;
   }
   return static_cast<uint32_t>(value);
-}
-
-int64_t Fields::Signed(const char* name, bool required) {
-  if (!required && !Has(name)) return 0;
-  const std::string text = Text(name, required);
-  int64_t value = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  // One spelling per number: no sign, zero or space in front.
-  if (parsed.ec != std::errc() || std::to_string(value) != text) {
-    Fail(std::string("field '") + name + "' is not a number");
-  }
-  return value;
 }
 
 double Fields::Double(const Json& value, const char* name) {

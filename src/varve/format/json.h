@@ -38,6 +38,9 @@ class Fields {
   std::string Unknown() const { return object_.empty() ? std::string() : object_.dump(); }
 
  private:
+  template <typename T>
+  T Decimal(const char* name, bool required);
+
   Json object_;
   std::string what_;
   Status status_;

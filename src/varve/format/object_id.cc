@@ -9,7 +9,9 @@ namespace varve::format {
 namespace {
 
 constexpr std::string_view kLetters = "0123456789abcdefghjkmnpqrstvwxyz";  // Crockford's base32.
-constexpr size_t kTextLetters = 26;  // 128 bits; the last letter carries three.
+constexpr size_t kHeadPieceBytes = 200;          // File systems end names at 255.
+constexpr std::string_view kPieceGoesOn = "~/";  // No letter of an escaped name.
+constexpr size_t kTextLetters = 26;              // 128 bits; the last letter carries three.
 
 bool Unescaped(char letter) {
   return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
@@ -110,16 +112,21 @@ std::string ObjectId::Shard() const {
 }
 
 std::string HeadKey(std::string_view artifact_name) {
-  std::string key(kHeadPrefix);
+  std::string escaped;
   constexpr char kHex[] = "0123456789ABCDEF";
   for (const char letter : artifact_name) {
     if (Unescaped(letter)) {
-      key += letter;
+      escaped += letter;
     } else {
-      key += '%';
-      key += kHex[static_cast<unsigned char>(letter) >> 4];
-      key += kHex[static_cast<unsigned char>(letter) & 15];
+      escaped += '%';
+      escaped += kHex[static_cast<unsigned char>(letter) >> 4];
+      escaped += kHex[static_cast<unsigned char>(letter) & 15];
     }
+  }
+  std::string key(kHeadPrefix);
+  for (size_t at = 0; at < escaped.size(); at += kHeadPieceBytes) {
+    if (at != 0) key += kPieceGoesOn;
+    key += escaped.substr(at, kHeadPieceBytes);
   }
   return key;
 }
@@ -129,7 +136,12 @@ Result<std::string> NameFromHeadKey(std::string_view key) {
   const Error bad(ErrorCode::kCorrupt,
                   "'" + std::string(key.substr(0, 200)) + "' is no key of a head");
   if (!key.starts_with(kHeadPrefix)) return bad;
-  const std::string_view escaped = key.substr(kHeadPrefix.size());
+  std::string escaped;
+  for (size_t at = kHeadPrefix.size(); at < key.size(); at += kPieceGoesOn.size()) {
+    const size_t end = std::min(key.find(kPieceGoesOn, at), key.size());
+    escaped += key.substr(at, end - at);
+    at = end;
+  }
   const auto hex = [](char letter) {
     if (letter >= '0' && letter <= '9') return letter - '0';
     return letter >= 'A' && letter <= 'F' ? letter - 'A' + 10 : -1;

@@ -36,7 +36,8 @@ struct ObjectId {
 inline constexpr std::string_view kDescriptorKey = "lake.json";
 inline constexpr std::string_view kGcStateKey = "gc/state";
 inline constexpr std::string_view kHeadPrefix = "ref/b/";
-std::string HeadKey(std::string_view artifact_name);  // "ref/b/" and the escaped name.
+// "ref/b/" and the escaped name; "~/" after every 200 letters of it but the last.
+std::string HeadKey(std::string_view artifact_name);
 Result<std::string> NameFromHeadKey(std::string_view key);
 std::string PackKey(const ObjectId& id);                   // "pack/<hh>/<id>"
 std::string MetaKey(const ObjectId& id);                   // "meta/<hh>/<id>"

@@ -112,16 +112,25 @@ TEST(KeysTest, HeadKeysAreReversibleAndCanonical) {
     const std::string key = HeadKey(name);
     EXPECT_LE(key.size(), 900U);
     EXPECT_EQ(key.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-                                    "._%=+,-",
+                                    "._%=+,-~/",
                                     kHeadPrefix.size()),
               std::string::npos);
+    for (size_t at = 0, end = 0; end < key.size(); at = end + 1) {
+      end = std::min(key.find('/', at), key.size());
+      EXPECT_LE(end - at, 255U) << "a file name ends there";
+    }
     const auto back = NameFromHeadKey(key);
     ASSERT_TRUE(back.ok()) << key;
     EXPECT_EQ(*back, name);
   }
   EXPECT_EQ(HeadKey("a/b"), "ref/b/a%2Fb");
-  for (const char* key : {"ref/b/a%2fb", "ref/b/%61", "ref/b/a%2", "ref/b/a%", "ref/b/a%zz",
-                          "ref/t/a", "ref/b/a/b", "a"}) {
+  const std::string piece(200, 'a');
+  EXPECT_EQ(HeadKey(piece), "ref/b/" + piece);
+  EXPECT_EQ(HeadKey(piece + "bc"), "ref/b/" + piece + "~/bc");
+  EXPECT_FALSE(NameFromHeadKey("ref/b/" + piece + "~/").ok());
+  EXPECT_FALSE(NameFromHeadKey("ref/b/" + piece + "bc").ok()) << "another spelling";
+  for (const char* key : {"ref/b/a~/b", "ref/b/a~b", "ref/b/~/a", "ref/b/a%2fb", "ref/b/%61",
+                          "ref/b/a%2", "ref/b/a%", "ref/b/a%zz", "ref/t/a", "ref/b/a/b", "a"}) {
     EXPECT_FALSE(NameFromHeadKey(key).ok()) << key;
   }
 }

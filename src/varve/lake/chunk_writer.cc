@@ -208,25 +208,26 @@ Result<bool> ChunkWriter::Claim(const hash::Digest& digest, uint64_t raw_bytes) 
     if (const auto found = base_.find(digest); found != base_.end()) base = found->second;
   }
   if (!base.has_value() || base->row.raw_bytes != raw_bytes) return false;
-  VARVE_TRY(const bool exists, PackExists(base->pack));
+  VARVE_TRY(const bool exists, PackExists(*base));
   if (!exists) return false;
   const std::lock_guard lock(mutex_);
   places_.emplace(digest, *base);
   return true;
 }
 
-Result<bool> ChunkWriter::PackExists(const format::ObjectId& id) {
+Result<bool> ChunkWriter::PackExists(const ChunkPlace& place) {
   {
     const std::lock_guard lock(core_.seen_packs_mutex);
-    if (core_.seen_packs.contains(id)) return true;
+    if (core_.seen_packs.contains(place.pack)) return true;
   }
-  const auto info = core_.store->Head(ctx_, store::Key(format::PackKey(id)));
+  const auto info = core_.store->Head(ctx_, store::Key(format::PackKey(place.pack)));
   if (!info.ok()) {
     if (info.error().code() == ErrorCode::kNotFound) return false;
     return info.error();
   }
+  if (info->bytes != place.pack_object_bytes) return false;  // Cut short behind our back.
   const std::lock_guard lock(core_.seen_packs_mutex);
-  core_.seen_packs.insert(id);
+  core_.seen_packs.insert(place.pack);
   return true;
 }
 

@@ -94,7 +94,7 @@ class ChunkWriter {
   // True when the chunk needs no bytes of ours: it is in a base and its pack exists, or this save
   // writes it already.
   Result<bool> Claim(const hash::Digest& digest, uint64_t raw_bytes);
-  Result<bool> PackExists(const format::ObjectId& id);
+  Result<bool> PackExists(const ChunkPlace& place);  // Whole, as its commit says.
   Result<std::unique_ptr<OpenPack>> TakePack(uint64_t payload_bytes_max);
   void PutBack(std::unique_ptr<OpenPack> pack);
   void DropPack(OpenPack& pack);

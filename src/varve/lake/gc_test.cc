@@ -91,7 +91,7 @@ TEST(Gc, MoreThanAThirdIsRefusedUntilForced) {
 // Cases 6 and 23 of the losses: a collection dies, or is lied to, at any request.
 TEST(GcCase06, AFaultAtEveryRequestOfACollection) {
   for (const Fault fault : {Fault::kCrashBefore, Fault::kCrashAfter, Fault::kLoseAnswer,
-                            Fault::kFailBefore, Fault::kFull}) {
+                            Fault::kRefuse, Fault::kFull}) {
     bool struck = true;
     for (uint64_t at = 1; struck; ++at) {
       ASSERT_LT(at, 200U);

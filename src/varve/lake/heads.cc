@@ -11,16 +11,6 @@ constexpr int64_t kRaceBackoffMs = 20;  // Base; doubles per lost race up to the
 constexpr int64_t kRaceBackoffMaxMs = 500;
 constexpr int64_t kUnknownBackoffMs = 100;
 
-std::string FreshNonce(Random& random) {
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string nonce;
-  for (int word = 0; word < 2; ++word) {
-    uint64_t bits = random.Next64();
-    for (int i = 0; i < 16; ++i, bits >>= 4) nonce += kHex[bits & 15];
-  }
-  return nonce;
-}
-
 bool NamesAny(const std::vector<format::ObjectId>& ids,
               const std::vector<format::ObjectId>& condemned) {
   return std::any_of(ids.begin(), ids.end(), [&](const format::ObjectId& id) {
@@ -73,7 +63,7 @@ Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& cha
     format::Head head;
     head.name = change.name;
     head.artifact_type = change.create_type;
-    head.nonce = FreshNonce(ctx.random());
+    head.nonce = ctx.random().Hex128();
     VARVE_TRY(head.gc_epoch, guard_.Epoch(ctx));
     if (PLANTED(7)) VARVE_CHECK_OK(change.edit(head));
     VARVE_TRY(const std::string json, format::EncodeHead(head));
@@ -115,9 +105,12 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
     // Also after a plain refusal: a transport may have sent the write twice, and been refused the
     // second time.
     const bool asks = !PLANTED(5) && (!PLANTED(8) || unknown_tries > 0);
-    if (race > 0 && asks && change.done(snapshot.head)) {
-      Remember(snapshot.head);
-      return std::move(snapshot.head);
+    if (race > 0 && asks) {
+      VARVE_TRY(const bool done, change.done(snapshot.head));
+      if (done) {
+        Remember(snapshot.head);
+        return std::move(snapshot.head);
+      }
     }
     in_doubt = false;  // Another version is there: what was sent before can land no more.
     VARVE_CHECK_OK(CheckFork(snapshot.head));
@@ -141,7 +134,7 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
     }
     next.seq = snapshot.head.seq + 1;
     next.prev_nonce = snapshot.head.nonce;
-    if (!PLANTED(9)) next.nonce = FreshNonce(ctx.random());
+    if (!PLANTED(9)) next.nonce = ctx.random().Hex128();
     next.gc_epoch = std::max(valid.epoch, snapshot.head.gc_epoch);
     if (PLANTED(10)) next.gc_epoch = change.base_epoch;
     VARVE_TRY(const std::string json, format::EncodeHead(next));
@@ -188,7 +181,7 @@ Status Heads::Touch(const OpContext& ctx, const HeadSnapshot& snapshot, uint64_t
   format::Head next = snapshot.head;
   next.seq = snapshot.head.seq + 1;
   next.prev_nonce = snapshot.head.nonce;
-  next.nonce = FreshNonce(ctx.random());
+  next.nonce = ctx.random().Hex128();
   next.gc_epoch = epoch;
   VARVE_TRY(const std::string json, format::EncodeHead(next));
   const store::Key key(format::HeadKey(next.name));

@@ -57,8 +57,8 @@ class Heads {
     // Edits the head, or returns an error to stop. Runs once per attempt on a fresh copy; must be
     // idempotent, since an attempt whose answer was lost may have landed.
     std::function<Status(format::Head&)> edit;
-    // True when `head` already holds this change; asked after a lost answer.
-    std::function<bool(const format::Head&)> done;
+    // True when `head` already holds this change as `edit` last made it; asked after a lost answer.
+    std::function<Result<bool>(const format::Head&)> done;
   };
   // Returns the head as it was written (or found done). Errors: kUnknownOutcome naming the
   // artifact: the change may have landed or may still. Any other (the edit's, kConflict, a deadline

@@ -11,15 +11,7 @@
 namespace varve::lake {
 namespace {
 
-std::string FreshLakeId(Random& random) {
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string id;
-  for (int word = 0; word < 2; ++word) {
-    uint64_t bits = random.Next64();
-    for (int i = 0; i < 16; ++i, bits >>= 4) id += kHex[bits & 15];
-  }
-  return id;
-}
+constexpr uint32_t kLevelsAboveMax = 64;  // Where Init looks for a lake around the new one.
 
 class OpenLake final : public Lake {
  public:
@@ -174,7 +166,7 @@ Status OpenLake::EditHead(const OpContext& ctx, std::string_view name,
   VARVE_TRY(change.base_epoch, core_->guard.Base(ctx));
   VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, *core_, name));
   // Done when applying it again would change nothing.
-  change.done = [&edit](const format::Head& head) {
+  change.done = [&edit](const format::Head& head) -> Result<bool> {
     format::Head again = head;
     if (PLANTED(43)) return true;
     return edit(again).ok() && again.aliases == head.aliases && again.tags == head.tags &&
@@ -289,6 +281,25 @@ Status CheckEmpty(const OpContext& ctx, store::ObjectStore& store) {
   return OkStatus();
 }
 
+// A lake inside of another would be litter to the outer one's collector.
+Status CheckOutside(const OpContext& ctx, const store::ObjectStore& store) {
+  const store::Key descriptor_key{std::string(format::kDescriptorKey)};
+  for (uint32_t levels = 1; levels <= kLevelsAboveMax; ++levels) {
+    const std::unique_ptr<store::ObjectStore> above = store.Above(levels);
+    if (above == nullptr) return OkStatus();
+    const auto there = above->Head(ctx, descriptor_key);
+    if (there.ok()) {
+      return Error(ErrorCode::kInvalidArgument, store.Describe() + " lies inside of the lake at " +
+                                                    above->Describe() +
+                                                    "; choose a place outside of it");
+    }
+    const ErrorCode code = there.error().code();
+    // What these credentials cannot see is not asked further.
+    if (code != ErrorCode::kNotFound && code != ErrorCode::kPermissionDenied) return there.error();
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Status Lake::Init(const OpContext& ctx, store::ObjectStore& store) {
@@ -304,6 +315,7 @@ Status Lake::Init(const OpContext& ctx, store::ObjectStore& store) {
         ErrorCode::kUnsupported,
         store.Describe() + " does not honour conditional writes; two writers could lose data");
   }
+  VARVE_CHECK_OK(CheckOutside(ctx, store));
   VARVE_CHECK_OK(CheckEmpty(ctx, store));
   // The descriptor comes last: a lake exists once it does, and everything it needs exists by then.
   VARVE_TRY(const std::string gc_json, format::EncodeGcState({}));
@@ -311,7 +323,7 @@ Status Lake::Init(const OpContext& ctx, store::ObjectStore& store) {
       store.Cas(ctx, store::Key{std::string(format::kGcStateKey)}, AsBytes(gc_json), std::nullopt);
   if (!gc.ok() && gc.error().code() != ErrorCode::kConflict) return gc.error();
   format::Descriptor descriptor;
-  descriptor.lake_id = FreshLakeId(ctx.random());
+  descriptor.lake_id = ctx.random().Hex128();
   descriptor.created_ms = ctx.clock().WallMs();
   VARVE_TRY(const std::string json, format::EncodeDescriptor(descriptor));
   const auto born = store.Cas(ctx, descriptor_key, AsBytes(json), std::nullopt);

@@ -109,7 +109,7 @@ TEST(Lake, AFaultAtEveryRequestLeavesThePreviousVersionAndNothingHalfVisible) {
   const State old_state{Values(9 * kMiB, 3), Values(1 * kMiB, 4)};
   const State new_state{Values(9 * kMiB, 5), Values(1 * kMiB, 6)};
   for (const Fault fault : {Fault::kCrashBefore, Fault::kCrashAfter, Fault::kLoseAnswer,
-                            Fault::kFailBefore, Fault::kFull}) {
+                            Fault::kRefuse, Fault::kFull}) {
     bool struck = true;
     for (uint64_t at = 1; struck; ++at) {
       ASSERT_LT(at, 100u);
@@ -232,6 +232,31 @@ TEST(Lake, CopiesKeepCommitIds) {
   EXPECT_EQ(destination->Describe(kCtx, "llama@v1")->entry.commit_id, saved->commit_id);
   ExpectLoads(*destination, "llama@v1", state);
   EXPECT_EQ(destination->CopyFrom(kCtx, *source, "llama")->versions_skipped, 2u);
+}
+
+TEST(Lake, ADamagedVersionIsNoBaseAndNoReasonToLoseTheNext) {
+  const auto memory = FreshStore();
+  const State state{Values(80, 1), Values(80, 2)};
+  const auto first = Save(*OpenOn(memory), state);
+  ASSERT_TRUE(first.ok());
+  const std::string key = store::ListAll(kCtx, *memory, "meta/")->front().key.str();
+  ASSERT_TRUE(memory->Damage(key, 40));
+  EXPECT_EQ(OpenOn(memory)->OpenAt(kCtx, "llama").error().code(), ErrorCode::kCorrupt);
+  const auto second = Save(*OpenOn(memory), state);
+  ASSERT_TRUE(second.ok()) << second.error().ToString();
+  ExpectLoads(*OpenOn(memory), "llama@v2", state);
+}
+
+TEST(Lake, APackThatWasCutShortIsNotReused) {
+  const auto memory = FreshStore();
+  const State state{Values(80, 1), Values(80, 2)};
+  ASSERT_TRUE(Save(*OpenOn(memory), state).ok());
+  const store::Key pack = store::ListAll(kCtx, *memory, "pack/")->front().key;
+  const auto whole = memory->Get(kCtx, pack, {});
+  ASSERT_TRUE(memory->Delete(kCtx, std::vector<store::Key>{pack}).ok());
+  ASSERT_TRUE(memory->PutNew(kCtx, pack, ByteView(whole->body).first(100)).ok());
+  ASSERT_TRUE(Save(*OpenOn(memory), state).ok());
+  ExpectLoads(*OpenOn(memory), "llama@v2", state);
 }
 
 TEST(Lake, InitRefusesAnOccupiedPlace) {

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 
+#include "varve/base/errno.h"
 #include "varve/base/random.h"
 #include "varve/format/names.h"
 
@@ -24,27 +24,13 @@ int64_t ModifiedNs(const struct stat& info) {
 
 }  // namespace
 
-Status ErrnoError(int error_number, const std::string& operation, const std::string& path) {
-  ErrorCode code = ErrorCode::kUnavailable;
-  if (error_number == ENOENT || error_number == ENOTDIR) code = ErrorCode::kNotFound;
-  if (error_number == EACCES || error_number == EPERM || error_number == EROFS) {
-    code = ErrorCode::kPermissionDenied;
-  }
-  if (error_number == EEXIST || error_number == ENOTEMPTY) code = ErrorCode::kAlreadyExists;
-  if (error_number == ENOSPC || error_number == EDQUOT || error_number == EMFILE) {
-    code = ErrorCode::kResourceExhausted;
-  }
-  if (error_number == ENAMETOOLONG || error_number == EINVAL) code = ErrorCode::kInvalidArgument;
-  return Error(code, "cannot " + operation + " '" + path + "': " + std::strerror(error_number));
-}
-
 Result<LocalFile> LocalFile::OpenForRead(const std::string& path) {
   LocalFile file;
   file.path_ = path;
   file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file.fd_ < 0) return ErrnoError(errno, "open", path).error();
+  if (file.fd_ < 0) return ErrnoError(errno, "open", path);
   struct stat info {};
-  if (::fstat(file.fd_, &info) != 0) return ErrnoError(errno, "examine", path).error();
+  if (::fstat(file.fd_, &info) != 0) return ErrnoError(errno, "examine", path);
   if (!S_ISREG(info.st_mode)) {
     return Error(ErrorCode::kUnsupported, "'" + path + "' is not a regular file");
   }
@@ -69,7 +55,7 @@ Result<uint64_t> LocalFile::Read(MutableByteView into) {
   for (;;) {
     const ssize_t got = ::read(fd_, into.data(), into.size());
     if (got >= 0) return static_cast<uint64_t>(got);
-    if (errno != EINTR) return ErrnoError(errno, "read", path_).error();
+    if (errno != EINTR) return ErrnoError(errno, "read", path_);
   }
 }
 
@@ -112,7 +98,7 @@ Result<std::vector<FoundFile>> FindFiles(const std::string& local_path) {
                    "more than 1,000,000 files in '" + local_path + "'");
     }
   }
-  if (failure) return ErrnoError(failure.value(), "list", local_path).error();
+  if (failure) return ErrnoError(failure.value(), "list", local_path);
   std::sort(found.begin(), found.end(),
             [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
   return found;
@@ -132,7 +118,7 @@ Result<FolderWriter> FolderWriter::Begin(const std::string& destination) {
   writer.staging_ = writer.destination_ + ".varve-" + std::to_string(OsRandom().Next64());
   fs::create_directories(target.parent_path(), failure);
   if (!fs::create_directory(writer.staging_, failure) || failure) {
-    return ErrnoError(failure.value(), "make folder", writer.staging_).error();
+    return ErrnoError(failure.value(), "make folder", writer.staging_);
   }
   return writer;
 }

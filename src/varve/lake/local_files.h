@@ -69,6 +69,4 @@ class FolderWriter {
   int fd_ = -1;
 };
 
-Status ErrnoError(int error_number, const std::string& operation, const std::string& path);
-
 }  // namespace varve::lake

@@ -227,11 +227,12 @@ class Session final : public SaveSession {
 
 struct Previous {
   format::VersionEntry entry;
-  ReadCommitReply read;
+  std::optional<ReadCommitReply> read;  // Nothing: it is damaged.
 };
 
 // The newest live version, or nothing. One that is forgotten and collected between its head and its
-// commit object makes room for the one before it.
+// commit object makes room for the one before it. A damaged one is no base, and no reason to lose
+// the next.
 Result<std::optional<Previous>> ReadPrevious(const OpContext& ctx, Core& core,
                                              const std::string& name) {
   uint64_t missing = 0;
@@ -248,10 +249,9 @@ Result<std::optional<Previous>> ReadPrevious(const OpContext& ctx, Core& core,
     }
     auto read = ReadCommit(ctx, core, *latest);
     if (read.ok()) return std::optional(Previous{*std::move(latest), *std::move(read)});
+    if (read.error().code() != ErrorCode::kCorrupt) return std::move(read).error();
     // Missing twice is missing while it is live.
-    if (read.error().code() != ErrorCode::kCorrupt || latest->version == missing) {
-      return std::move(read).error();
-    }
+    if (latest->version == missing) return std::optional(Previous{*std::move(latest), {}});
     missing = latest->version;
   }
 }
@@ -276,7 +276,7 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
   std::vector<hash::Digest> parents;
   VARVE_TRY(const std::optional<Previous> previous, ReadPrevious(ctx, *core, name));
   if (previous.has_value()) {
-    writer->AddBase(previous->read.decoded.commit);
+    if (previous->read.has_value()) writer->AddBase(previous->read->decoded.commit);
     parents.push_back(previous->entry.commit_id);
   }
   for (const std::string& address : options.parents) {

@@ -13,6 +13,7 @@
 #include <set>
 #include <utility>
 
+#include "varve/base/errno.h"
 #include "varve/format/names.h"
 #include "varve/format/safetensors.h"
 #include "varve/format/state_tree.h"
@@ -33,7 +34,7 @@ class Mapping {
   static Result<Mapping> ForRead(const std::string& path) {
     Mapping mapping(path);
     mapping.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (mapping.fd_ < 0) return ErrnoError(errno, "open", path).error();
+    if (mapping.fd_ < 0) return ErrnoError(errno, "open", path);
     VARVE_TRY(mapping.opened_, mapping.Examine());
     if (!S_ISREG(mapping.opened_.st_mode)) {
       return Error(ErrorCode::kUnsupported, "'" + path + "' is not a regular file");
@@ -47,12 +48,12 @@ class Mapping {
   static Result<Mapping> ForWrite(const std::string& path, uint64_t bytes) {
     Mapping mapping(path);
     mapping.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (mapping.fd_ < 0) return ErrnoError(errno, "create", path).error();
+    if (mapping.fd_ < 0) return ErrnoError(errno, "create", path);
     int failure = EINTR;
     while (failure == EINTR) {
       failure = ::posix_fallocate(mapping.fd_, 0, static_cast<off_t>(bytes));
     }
-    if (failure != 0) return ErrnoError(failure, "reserve room for", path).error();
+    if (failure != 0) return ErrnoError(failure, "reserve room for", path);
     VARVE_CHECK_OK(mapping.Map(bytes, PROT_READ | PROT_WRITE));
     return mapping;
   }
@@ -100,7 +101,7 @@ class Mapping {
 
   Result<struct stat> Examine() const {
     struct stat info {};
-    if (::fstat(fd_, &info) != 0) return ErrnoError(errno, "examine", path_).error();
+    if (::fstat(fd_, &info) != 0) return ErrnoError(errno, "examine", path_);
     return info;
   }
 

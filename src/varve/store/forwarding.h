@@ -39,6 +39,9 @@ class ForwardingStore : public ObjectStore {
                                           std::span<const Key> keys) override {
     return inner_->Delete(ctx, keys);
   }
+  std::unique_ptr<ObjectStore> Above(uint32_t levels) const override {
+    return inner_->Above(levels);
+  }
   Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key) override {
     return inner_->CreateMultipart(ctx, key);
   }

@@ -31,6 +31,12 @@ bool ValidKey(std::string_view key) {
   return true;
 }
 
+bool ValidPrefix(std::string_view prefix) {
+  return prefix.empty() || ValidKey(prefix) || ValidKey(std::string(prefix) + "x");
+}
+
+std::unique_ptr<ObjectStore> ObjectStore::Above(uint32_t) const { return nullptr; }
+
 Result<std::string> ObjectStore::CreateMultipart(const OpContext&, const Key&) {
   return NoMultipart();
 }

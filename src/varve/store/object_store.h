@@ -43,11 +43,12 @@ inline constexpr uint64_t kSmallObjectBytesMax = 64 * kMiB;  // Get() refuses la
 // Segments of [A-Za-z0-9._%~=+@,-] joined by single slashes; no "." or ".." segment, no leading or
 // trailing slash.
 bool ValidKey(std::string_view key);
+bool ValidPrefix(std::string_view prefix);  // Of some valid key; may be empty or end with a slash.
 
 struct ObjectInfo {
-  Etag etag;
-  uint64_t bytes = 0;         // Of the whole object.
-  int64_t modified_ms = 0;    // The store's clock; 0 when the reply did not say.
+  Etag etag;                // Of a whole Get or a Cas; a reply to anything else may leave it empty.
+  uint64_t bytes = 0;       // Of the whole object.
+  int64_t modified_ms = 0;  // The store's clock; 0 when the reply did not say.
   int64_t store_time_ms = 0;  // The store's clock at the reply; 0 when unknown.
 };
 
@@ -167,6 +168,10 @@ class ObjectStore {
   // Only garbage collection and multipart clean-up call this. At most kDeleteKeysMax keys.
   virtual Result<std::vector<DeleteReply>> Delete(const OpContext& ctx,
                                                   std::span<const Key> keys) = 0;
+
+  // The same store at the place `levels` folders, or prefix segments, further up; nullptr where
+  // there is none. For the one who must know that a lake does not lie inside of another.
+  virtual std::unique_ptr<ObjectStore> Above(uint32_t levels) const;
 
   // Multipart upload of one object under a name that was never used before; kUnsupported unless
   // features().multipart. Nothing is visible under `key` before it is completed. An upload that is

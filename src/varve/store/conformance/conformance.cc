@@ -124,6 +124,8 @@ void Listing(ObjectStore& store) {
   } while (!options.token.empty());
   EXPECT_EQ(listed, wanted);
   EXPECT_TRUE(ListAll(ctx, store, "absent/")->empty());
+  EXPECT_FALSE(ValidPrefix("../") || ValidPrefix("/") || ValidPrefix("a//") || ValidPrefix("a b"));
+  EXPECT_TRUE(ValidPrefix("") && ValidPrefix("a") && ValidPrefix("a/") && ValidPrefix("a/.b"));
   const std::vector<Key> doomed{Key("metallic"), Key("never-there")};
   const auto deleted = store.Delete(ctx, doomed);
   ASSERT_TRUE(deleted.ok()) << deleted.error().ToString();

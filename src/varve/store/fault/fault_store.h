@@ -1,11 +1,13 @@
 // A store that fails on purpose at a numbered request: for tests and simulation.
 //
-// Requests are numbered from 1 in the order they arrive. At `at_request` the fault strikes; after a
-// crash every later request fails too, as after the death of the process.
-// Threads: any.
+// Requests are numbered from 1 in the order they arrive, since Plan. At `at_request` the fault
+// strikes; after a crash every later request fails too, as after the death of the process.
+// Threads: any; Plan while no request is under way.
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <mutex>
 
 #include "varve/store/forwarding.h"
 
@@ -13,77 +15,68 @@ namespace varve::store {
 
 enum class Fault : uint8_t {
   kNone,
-  kFailBefore,   // kUnavailable, not applied.
-  kLoseAnswer,   // Applied; kUnavailable, for Cas kUnknownOutcome.
   kCrashBefore,  // Not applied; dead from here on.
   kCrashAfter,   // Applied; dead from here on.
+  kCrashZombie,  // Dead from here on; applied by Settle, after whoever came next.
+  kLoseAnswer,   // Applied, unanswered: kUnavailable, for Cas kUnknownOutcome.
+  kLoseRequest,  // Not applied, unanswered: looks the same.
+  kZombie,       // Unanswered, and applied `delay` requests later, or by Settle.
+  kRefuse,       // kUnavailable, not applied.
+  kThrottle,     // kThrottled, not applied.
   kFull,         // kResourceExhausted on writes from here on.
 };
 
 class FaultStore final : public ForwardingStore {
  public:
   explicit FaultStore(std::shared_ptr<ObjectStore> inner) : ForwardingStore(std::move(inner)) {}
-  void Plan(Fault fault, uint64_t at_request) {
-    fault_ = fault;
-    at_request_ = at_request;
-    requests_ = 0;
-  }
+  void Plan(Fault fault, uint64_t at_request, uint64_t delay = 2);
+  // Called with the number of each request before anything else happens to it.
+  void Watch(std::function<void(uint64_t number)> watcher) { watcher_ = std::move(watcher); }
+  // Applies what is still on its way, as a network that was slow.
+  void Settle();
   uint64_t requests() const { return requests_.load(); }
 
-  Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override {
-    return Strike<ObjectInfo>(false, false, [&] { return inner_->Head(ctx, key); });
-  }
-  Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override {
-    return Strike<GetReply>(false, false, [&] { return inner_->Get(ctx, key, options); });
-  }
+  Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override;
+  Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;
   Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
-                              MutableByteView into) override {
-    return Strike<ObjectInfo>(false, false,
-                              [&] { return inner_->GetRange(ctx, key, offset, into); });
-  }
-  Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) override {
-    return Strike<ObjectInfo>(true, false, [&] { return inner_->PutNew(ctx, key, body); });
-  }
+                              MutableByteView into) override;
+  Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) override;
   Result<ObjectInfo> Cas(const OpContext& ctx, const Key& key, ByteView body,
-                         const std::optional<Etag>& expected) override {
-    return Strike<ObjectInfo>(true, true, [&] { return inner_->Cas(ctx, key, body, expected); });
-  }
+                         const std::optional<Etag>& expected) override;
   Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
-                        const ListOptions& options) override {
-    return Strike<ListPage>(false, false, [&] { return inner_->List(ctx, prefix, options); });
-  }
-  Result<std::vector<DeleteReply>> Delete(const OpContext& ctx,
-                                          std::span<const Key> keys) override {
-    return Strike<std::vector<DeleteReply>>(false, false,
-                                            [&] { return inner_->Delete(ctx, keys); });
-  }
+                        const ListOptions& options) override;
+  Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
+  Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key) override;
+  Result<PartReply> PutPart(const OpContext& ctx, const Key& key, const std::string& upload_id,
+                            uint32_t part_number, ByteView body) override;
+  Result<ObjectInfo> CompleteMultipart(const OpContext& ctx, const Key& key,
+                                       const std::string& upload_id,
+                                       std::span<const PartReply> parts) override;
+  Status AbortMultipart(const OpContext& ctx, const Key& key,
+                        const std::string& upload_id) override;
+  Result<PartPage> ListParts(const OpContext& ctx, const Key& key, const std::string& upload_id,
+                             uint32_t after) override;
+  Result<UploadPage> ListUploads(const OpContext& ctx, std::string_view prefix,
+                                 const std::string& token) override;
 
  private:
+  enum class Kind : uint8_t { kRead, kWrite, kSwap, kFree };  // kFree: needs no space.
+  using Later = std::function<void(ObjectStore& inner, const OpContext& ctx)>;
+  // `make_later`: the request as it would be applied after its caller is gone.
+  template <typename T, typename Call, typename MakeLater>
+  Result<T> Strike(Kind kind, const Call& call, const MakeLater& make_later);
   template <typename T, typename Call>
-  Result<T> Strike(bool writes, bool conditional, const Call& call) {
-    const uint64_t number = ++requests_;
-    const Fault fault = fault_.load();
-    const uint64_t at = at_request_.load();
-    const bool now = number == at, later = number > at;
-    const bool crashes = fault == Fault::kCrashBefore || fault == Fault::kCrashAfter;
-    if (fault == Fault::kNone || number < at) return call();
-    if (crashes && (later || fault == Fault::kCrashBefore))
-      return Error(ErrorCode::kCancelled, "the process is dead");
-    if (fault == Fault::kFull) {
-      if (writes) return Error(ErrorCode::kResourceExhausted, "no space left");
-      return call();
-    }
-    if (!now) return call();
-    if (fault == Fault::kFailBefore) return Error(ErrorCode::kUnavailable, "connection refused");
-    Result<T> applied = call();
-    static_cast<void>(applied);
-    if (crashes) return Error(ErrorCode::kCancelled, "the process is dead");
-    return Error(conditional ? ErrorCode::kUnknownOutcome : ErrorCode::kUnavailable,
-                 "connection reset");
-  }
+  Result<T> StrikeRead(const Call& call);
+  void Delay(Later later, uint64_t due_at);
+  void ApplyDue(uint64_t number);
 
-  std::atomic<Fault> fault_{Fault::kNone};
-  std::atomic<uint64_t> at_request_{0}, requests_{0};
+  Fault fault_ = Fault::kNone;
+  uint64_t at_request_ = 0, delay_ = 0;
+  std::function<void(uint64_t)> watcher_;
+  std::atomic<uint64_t> requests_{0};
+  std::mutex mutex_;
+  Later later_;          // Guarded by mutex_; at most one, since one request is struck.
+  uint64_t due_at_ = 0;  // Guarded by mutex_.
 };
 
 }  // namespace varve::store

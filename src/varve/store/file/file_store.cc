@@ -1,47 +1,47 @@
 #include "varve/store/file/file_store.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <utility>
 
+#include "varve/base/errno.h"
 #include "varve/hash/hash.h"
-#include "varve/store/file/file_io.h"
+#include "varve/store/file/listing.h"
+#include "varve/store/file/posix.h"
 
 namespace varve::store {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::string_view kLocks = ".lock";
-constexpr int64_t kLockPollMs = 5;
+constexpr uint64_t kCompareBytes = 1 * kMiB;  // Read at once to compare a repeated put.
 
 Etag EtagOf(ByteView body) { return Etag(hash::Blake3Of(body).Hex().substr(0, 32)); }
 
-Result<Bytes> ReadWhole(const std::string& path, struct stat& info) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return FromErrno(errno, "get", path);
-  if (!S_ISREG(info.st_mode)) return FromErrno(ENOENT, "get", path);
-  if (static_cast<uint64_t>(info.st_size) > kSmallObjectBytesMax) {
-    return Error(ErrorCode::kResourceExhausted, "the object is too large to get whole");
-  }
-  Bytes body(static_cast<size_t>(info.st_size));
-  VARVE_CHECK_OK(ReadAt(file.get(), 0, body, path));
-  return body;
+bool IsPrivate(std::string_view key) {
+  const std::string_view first = key.substr(0, key.find('/'));
+  return first == kPrivateFolder || first == kLocksFolder || first == kUploadsFolder;
 }
 
 Status CheckKey(const OpContext& ctx, const Key& key) {
-  if (!ValidKey(key.str())) return Error(ErrorCode::kInternal, "not a key: '" + key.str() + "'");
+  if (!ValidKey(key.str()) || IsPrivate(key.str()))
+    return Error(ErrorCode::kInternal, "not a key: '" + key.str() + "'");
   return ctx.Check();
 }
 
 ObjectInfo InfoOf(const OpContext& ctx, Etag etag, uint64_t bytes, int64_t modified_ms) {
   return {std::move(etag), bytes, modified_ms, ctx.clock().WallMs()};
+}
+
+// The whole content of a small object. `file` was opened by OpenRegular, which gave `info`.
+Result<Bytes> ReadTail(const Descriptor& file, const struct stat& info, uint64_t bytes,
+                       const std::string& path) {
+  if (bytes > kSmallObjectBytesMax)
+    return Error(ErrorCode::kResourceExhausted, "'" + path + "' is too large to get whole");
+  Bytes body(bytes);
+  VARVE_CHECK_OK(ReadAt(file.get(), static_cast<uint64_t>(info.st_size) - bytes, body, path));
+  return body;
 }
 
 }  // namespace
@@ -50,31 +50,52 @@ Result<std::unique_ptr<FileStore>> FileStore::Open(const std::string& root) {
   if (root.empty()) return Error(ErrorCode::kInvalidArgument, "the folder of a lake needs a name");
   std::error_code failure;
   fs::path path = fs::absolute(root, failure).lexically_normal();
+  if (failure) return ErrnoError(failure.value(), "find", root);
   if (!path.has_filename()) path = path.parent_path();
   return std::unique_ptr<FileStore>(new FileStore(path.string()));
+}
+
+std::unique_ptr<ObjectStore> FileStore::Above(uint32_t levels) const {
+  std::error_code failure;
+  fs::path path = fs::weakly_canonical(root_, failure);  // Where it is, not how it was reached.
+  if (failure) path = root_;
+  for (; levels > 0; --levels) {
+    if (path == path.parent_path()) return nullptr;
+    path = path.parent_path();
+  }
+  return std::unique_ptr<ObjectStore>(new FileStore(path.string()));
 }
 
 Result<ObjectInfo> FileStore::Head(const OpContext& ctx, const Key& key) {
   VARVE_CHECK_OK(CheckKey(ctx, key));
   struct stat info {};
-  if (::lstat(PathOf(key).c_str(), &info) != 0) return FromErrno(errno, "head", PathOf(key));
-  if (!S_ISREG(info.st_mode)) return FromErrno(ENOENT, "head", PathOf(key));
+  const std::string path = PathOf(key);
+  if (::lstat(path.c_str(), &info) != 0) return ErrnoError(errno, "find", path);
+  if (!S_ISREG(info.st_mode)) return ErrnoError(ENOENT, "find", path);
   return InfoOf(ctx, {}, static_cast<uint64_t>(info.st_size), ModifiedMs(info));
 }
 
 Result<GetReply> FileStore::Get(const OpContext& ctx, const Key& key, const GetOptions& options) {
   VARVE_CHECK_OK(CheckKey(ctx, key));
+  VARVE_CHECK_OK(SettleFolders());
+  const std::string path = PathOf(key);
   struct stat info {};
-  VARVE_TRY(Bytes body, ReadWhole(PathOf(key), info));
+  VARVE_TRY(const auto file, OpenRegular(path, "read", info));
+  const auto bytes = static_cast<uint64_t>(info.st_size);
+  const bool part = options.suffix_bytes != 0 && options.suffix_bytes < bytes;
   GetReply reply;
-  reply.info = InfoOf(ctx, EtagOf(body), body.size(), ModifiedMs(info));
+  reply.info = InfoOf(ctx, {}, bytes, ModifiedMs(info));
+  if (part && !options.if_none_match.has_value()) {
+    VARVE_TRY(reply.body, ReadTail(*file, info, options.suffix_bytes, path));
+    return reply;
+  }
+  VARVE_TRY(Bytes body, ReadTail(*file, info, bytes, path));
+  reply.info.etag = EtagOf(body);
   if (options.if_none_match == reply.info.etag) {
     reply.not_modified = true;
     return reply;
   }
-  if (options.suffix_bytes != 0 && options.suffix_bytes < body.size()) {
-    body.erase(body.begin(), body.end() - static_cast<std::ptrdiff_t>(options.suffix_bytes));
-  }
+  if (part) body.erase(body.begin(), body.end() - static_cast<ptrdiff_t>(options.suffix_bytes));
   reply.body = std::move(body);
   return reply;
 }
@@ -83,132 +104,142 @@ Result<ObjectInfo> FileStore::GetRange(const OpContext& ctx, const Key& key, uin
                                        MutableByteView into) {
   VARVE_CHECK_OK(CheckKey(ctx, key));
   const std::string path = PathOf(key);
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   struct stat info {};
-  if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return FromErrno(errno, "get range", path);
-  VARVE_CHECK_OK(ReadAt(file.get(), offset, into, path));
+  VARVE_TRY(const auto file, OpenRegular(path, "read", info));
+  VARVE_CHECK_OK(ReadAt(file->get(), offset, into, path));
   return InfoOf(ctx, {}, static_cast<uint64_t>(info.st_size), ModifiedMs(info));
 }
 
-Result<std::string> FileStore::WriteTemporary(const OpContext& ctx, const Key& key, ByteView body) {
-  const std::string path = PathOf(key);
-  VARVE_CHECK_OK(MakeFolder(root_ + "/" + std::string(kTemporaryFolder)));
-  VARVE_CHECK_OK(MakeFolder(fs::path(path).parent_path().string()));
-  const std::string temporary = root_ + "/" + std::string(kTemporaryFolder) + "/" +
-                                std::to_string(ctx.random().Next64()) + "-" +
-                                std::to_string(::getpid());
-  const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (file.get() < 0) return FromErrno(errno, "create", temporary);
-  int failed = WriteAll(file.get(), body);
-  if (failed == 0 && ::fsync(file.get()) != 0) failed = errno;
-  if (failed != 0) {
-    ::unlink(temporary.c_str());
-    return FromErrno(failed, "write", path);
+// Every folder on the way to `key` exists and its entry is durable: also one that another process
+// made a moment ago and has not synced yet.
+Status FileStore::PrepareFolders(const Key& key) {
+  const std::lock_guard lock(mutex_);
+  for (size_t end = 0;;) {
+    const std::string folder = end == 0 ? root_ : root_ + "/" + key.str().substr(0, end);
+    if (!durable_.contains(folder)) {
+      VARVE_CHECK_OK(MakeFolder(folder));
+      if (end != 0) VARVE_CHECK_OK(SyncFolder(fs::path(folder).parent_path().string()));
+      durable_.insert(folder);
+    }
+    end = key.str().find('/', end == 0 ? 0 : end + 1);
+    if (end == std::string::npos) break;
   }
-  return temporary;
+  if (swept_) return OkStatus();
+  for (const std::string_view name : {kPrivateFolder, kLocksFolder})
+    VARVE_CHECK_OK(MakeFolder(root_ + "/" + std::string(name)));
+  PrivateFile::RemoveDead(root_ + "/" + std::string(kPrivateFolder));
+  swept_ = true;
+  return OkStatus();
+}
+
+Result<std::unique_ptr<PrivateFile>> FileStore::WritePrivate(const OpContext& ctx, ByteView body) {
+  auto file = PrivateFile::Write(root_ + "/" + std::string(kPrivateFolder), ctx.random(), body);
+  if (!file.ok()) return LostFolders(std::move(file).error());
+  return file;
+}
+
+// A folder that was there a moment ago is gone: somebody removes the lake. The next write makes
+// the folders anew.
+Error FileStore::LostFolders(Error error) {
+  if (error.code() != ErrorCode::kNotFound) return error;
+  const std::lock_guard lock(mutex_);
+  durable_.clear();
+  swept_ = false;
+  return Error(ErrorCode::kUnavailable, error.message());
+}
+
+Status FileStore::SyncFolderOf(const Key& key) {
+  const std::string folder = fs::path(PathOf(key)).parent_path().string();
+  Status synced = SyncFolder(folder);
+  if (!synced.ok()) {
+    const std::lock_guard lock(mutex_);
+    unsettled_.insert(folder);
+    any_unsettled_ = true;
+  }
+  return synced;
+}
+
+// What was renamed but not synced may be gone after a power cut: until the sync succeeds, nobody
+// here reads it back and takes it for committed.
+Status FileStore::SettleFolders() {
+  if (!any_unsettled_) return OkStatus();
+  const std::lock_guard lock(mutex_);
+  while (!unsettled_.empty()) {
+    VARVE_CHECK_OK(SyncFolder(*unsettled_.begin()));
+    unsettled_.erase(unsettled_.begin());
+  }
+  any_unsettled_ = false;
+  return OkStatus();
+}
+
+// Whether the object has exactly these bytes.
+Result<bool> FileStore::Holds(const OpContext& ctx, const Key& key, ByteView body) {
+  VARVE_TRY(const ObjectInfo there, Head(ctx, key));
+  if (there.bytes != body.size()) return false;
+  Bytes window(std::min<uint64_t>(kCompareBytes, body.size()));
+  for (uint64_t at = 0; at < body.size();) {
+    const auto part = MutableByteView(window).first(std::min(window.size(), body.size() - at));
+    VARVE_TRY(const ObjectInfo read, GetRange(ctx, key, at, part));
+    static_cast<void>(read);
+    if (!std::ranges::equal(part, body.subspan(at, part.size()))) return false;
+    at += part.size();
+  }
+  return true;
 }
 
 Result<ObjectInfo> FileStore::PutNew(const OpContext& ctx, const Key& key, ByteView body) {
   VARVE_CHECK_OK(CheckKey(ctx, key));
   const std::string path = PathOf(key);
-  VARVE_TRY(const std::string temporary, WriteTemporary(ctx, key, body));
-  const int linked = ::link(temporary.c_str(), path.c_str());
-  const int failed = linked == 0 ? 0 : errno;
-  ::unlink(temporary.c_str());
-  if (failed == EEXIST) {
-    // A repeated put of the same bytes is one put; anything else is a name used twice.
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) return FromErrno(errno, "put", path);
-    bool same = static_cast<uint64_t>(info.st_size) == body.size();
-    if (same) {
-      Bytes there(body.size());
-      VARVE_TRY(const ObjectInfo read, GetRange(ctx, key, 0, there));
-      static_cast<void>(read);
-      same = std::ranges::equal(there, body);
+  VARVE_CHECK_OK(PrepareFolders(key));
+  {
+    VARVE_TRY(const auto file, WritePrivate(ctx, body));
+    if (::link(file->path().c_str(), path.c_str()) != 0) {
+      if (errno != EEXIST) return LostFolders(ErrnoError(errno, "write", path));
+      // A repeated put of the same bytes is one put; anything else is a name used twice.
+      VARVE_TRY(const bool same, Holds(ctx, key, body));
+      if (!same) {
+        return std::move(
+            Error(ErrorCode::kAlreadyExists, "the name was used before").At("put", path));
+      }
     }
-    if (!same)
-      return std::move(
-          Error(ErrorCode::kAlreadyExists, "the name was used before").At("put", path));
-  } else if (failed != 0) {
-    return FromErrno(failed, "put", path);
   }
-  VARVE_CHECK_OK(SyncFolder(fs::path(path).parent_path().string()));
+  VARVE_CHECK_OK(SyncFolderOf(key));
   return InfoOf(ctx, {}, body.size(), ctx.clock().WallMs());
 }
 
 Result<ObjectInfo> FileStore::Cas(const OpContext& ctx, const Key& key, ByteView body,
                                   const std::optional<Etag>& expected) {
   VARVE_CHECK_OK(CheckKey(ctx, key));
+  VARVE_CHECK_OK(SettleFolders());
   const std::string path = PathOf(key);
-  const std::string locks = root_ + "/" + std::string(kLocks);
-  VARVE_CHECK_OK(MakeFolder(locks));
-  const std::string lock_path =
-      locks + "/" + hash::Blake3Of(AsBytes(key.str())).Hex().substr(0, 32);
-  const Descriptor lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (lock.get() < 0) return FromErrno(errno, "lock", lock_path);
-  while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return FromErrno(errno, "lock", lock_path);
-    VARVE_CHECK_OK(ctx.SleepMs(kLockPollMs));
-  }
+  VARVE_CHECK_OK(PrepareFolders(key));
+  const std::string lock_name = hash::Blake3Of(AsBytes(key.str())).Hex().substr(0, 32);
+  auto lock = FileLock::Take(ctx, root_ + "/" + std::string(kLocksFolder) + "/" + lock_name);
+  if (!lock.ok()) return LostFolders(std::move(lock).error());
   struct stat info {};
-  auto current = ReadWhole(path, info);
-  if (!current.ok() && current.error().code() != ErrorCode::kNotFound)
-    return std::move(current).error();
-  if (expected.has_value() && !current.ok()) return std::move(current).error();
-  const bool matches = expected.has_value() ? EtagOf(*current) == *expected : !current.ok();
-  if (!matches)
+  std::optional<Etag> current;
+  if (auto file = OpenRegular(path, "read", info); file.ok()) {
+    VARVE_TRY(const Bytes there, ReadTail(**file, info, static_cast<uint64_t>(info.st_size), path));
+    current = EtagOf(there);
+  } else if (file.error().code() != ErrorCode::kNotFound || expected.has_value()) {
+    return std::move(file).error();
+  }
+  if (current != expected)
     return std::move(Error(ErrorCode::kConflict, "another version is there").At("cas", path));
-  VARVE_TRY(const std::string temporary, WriteTemporary(ctx, key, body));
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int failed = errno;
-    ::unlink(temporary.c_str());
-    return FromErrno(failed, "cas", path);
-  }
+  VARVE_TRY(const auto file, WritePrivate(ctx, body));
+  if (::rename(file->path().c_str(), path.c_str()) != 0)
+    return LostFolders(ErrnoError(errno, "write", path));
   // Renamed but perhaps not durable: only the sync says which version a power cut would leave.
-  if (auto synced = SyncFolder(fs::path(path).parent_path().string()); !synced.ok()) {
+  if (const Status synced = SyncFolderOf(key); !synced.ok())
     return Error(ErrorCode::kUnknownOutcome, synced.error().message());
-  }
   return InfoOf(ctx, EtagOf(body), body.size(), ctx.clock().WallMs());
 }
 
 Result<ListPage> FileStore::List(const OpContext& ctx, std::string_view prefix,
                                  const ListOptions& options) {
-  VARVE_CHECK_OK(ctx.Check());
-  std::vector<ListedObject> found;
-  std::error_code failure;
-  // Only the folder that the prefix lies in can hold matches.
-  const size_t slash = prefix.rfind('/');
-  const std::string start =
-      slash == std::string_view::npos ? root_ : root_ + "/" + std::string(prefix.substr(0, slash));
-  if (!fs::exists(start, failure))
-    return failure ? Result<ListPage>(FromErrno(failure.value(), "list", start)) : ListPage{};
-  fs::recursive_directory_iterator each(start, failure);
-  for (; !failure && each != fs::recursive_directory_iterator(); each.increment(failure)) {
-    const std::string name = each->path().filename().string();
-    if (each.depth() == 0 && start == root_ &&
-        (name == kTemporaryFolder || name == kUploadsFolder || name == kLocks)) {
-      each.disable_recursion_pending();
-      continue;
-    }
-    struct stat info {};
-    if (::lstat(each->path().c_str(), &info) != 0) {
-      if (errno == ENOENT) continue;  // Deleted while the folder was read.
-      return FromErrno(errno, "list", each->path().string());
-    }
-    if (!S_ISREG(info.st_mode)) continue;
-    const std::string key = each->path().string().substr(root_.size() + 1);
-    if (!key.starts_with(prefix) || key <= options.token) continue;
-    found.push_back({Key(key), static_cast<uint64_t>(info.st_size), {}, ModifiedMs(info)});
-  }
-  if (failure) return FromErrno(failure.value(), "list", start);
-  std::ranges::sort(found, {}, &ListedObject::key);
-  ListPage page;
-  if (found.size() > options.page_max) {
-    found.resize(options.page_max);
-    page.next_token = found.back().key.str();
-  }
-  page.objects = std::move(found);
-  return page;
+  if (!ValidPrefix(prefix) || (IsPrivate(prefix) && prefix.find('/') != std::string_view::npos))
+    return Error(ErrorCode::kInternal, "not a prefix: '" + std::string(prefix) + "'");
+  return ListFolder(ctx, root_, prefix, options.token, options.page_max, IsPrivate);
 }
 
 Result<std::vector<DeleteReply>> FileStore::Delete(const OpContext& ctx,
@@ -217,8 +248,9 @@ Result<std::vector<DeleteReply>> FileStore::Delete(const OpContext& ctx,
   for (const Key& key : keys) {
     VARVE_CHECK_OK(CheckKey(ctx, key));
     DeleteReply reply{key, OkStatus()};
-    if (::unlink(PathOf(key).c_str()) != 0 && errno != ENOENT)
-      reply.status = FromErrno(errno, "delete", PathOf(key));
+    const std::string path = PathOf(key);
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT)
+      reply.status = ErrnoError(errno, "delete", path);
     replies.push_back(std::move(reply));
   }
   return replies;

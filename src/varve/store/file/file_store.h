@@ -1,18 +1,24 @@
 // Objects as files below a folder of one machine (or of a file system whose rename, link and flock
 // hold between the machines that share it).
 //
-// Durable: an acknowledged write has had its bytes and its folder entry synced. Whole or absent: a
-// body is written under a private name and linked or renamed into place. Cas holds a per-key lock
-// file for its read, compare and rename, so it is atomic between processes; a process that dies
-// holds no lock. The etag is the BLAKE3 of the content.
-// Threads: any. A crash leaves at most private files below .tmp, which nothing reads.
+// Durable: an acknowledged write has had its bytes, its folder entry and the entries of its folders
+// synced. Whole or absent: a body is written under a private name and linked or renamed into place.
+// Cas holds a per-key lock file for its read, compare and rename, so it is atomic between
+// processes; a process that dies holds no lock. The etag is the BLAKE3 of the content; it is empty
+// where only a part of the object was read. Keys below the private folders are refused.
+// Threads: any. A crash leaves at most private files, which the next writer removes.
 #pragma once
 
+#include <atomic>
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "varve/store/object_store.h"
 
 namespace varve::store {
+
+class PrivateFile;
 
 class FileStore final : public ObjectStore {
  public:
@@ -36,6 +42,7 @@ class FileStore final : public ObjectStore {
   Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
                         const ListOptions& options) override;
   Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
+  std::unique_ptr<ObjectStore> Above(uint32_t levels) const override;
 
   // An upload is a folder below .upload: its key, and a file per part. Files, not memory, so that
   // another process may go on with it. A part is durable when the object is.
@@ -55,8 +62,19 @@ class FileStore final : public ObjectStore {
  private:
   explicit FileStore(std::string root) : root_(std::move(root)) {}
   std::string PathOf(const Key& key) const { return root_ + "/" + key.str(); }
-  Result<std::string> WriteTemporary(const OpContext& ctx, const Key& key, ByteView body);
+  Status PrepareFolders(const Key& key);
+  Result<std::unique_ptr<PrivateFile>> WritePrivate(const OpContext& ctx, ByteView body);
+  Error LostFolders(Error error);
+  Status SyncFolderOf(const Key& key);
+  Status SettleFolders();
+  Result<bool> Holds(const OpContext& ctx, const Key& key, ByteView body);
+
   const std::string root_;
+  std::mutex mutex_;
+  bool swept_ = false;               // Guarded by mutex_, as all below.
+  std::set<std::string> durable_;    // Folders whose own entry is known to be synced.
+  std::set<std::string> unsettled_;  // Folders whose sync failed after a head in them moved.
+  std::atomic<bool> any_unsettled_{false};
 };
 
 }  // namespace varve::store

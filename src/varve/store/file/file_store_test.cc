@@ -1,4 +1,5 @@
-// Goal: the file store keeps the promises of the seam. Method: the conformance suite.
+// Goal: the file store keeps the promises of the seam, between processes and over their deaths.
+// Method: the conformance suite; real processes that race, fork and die; files laid by hand.
 #include "varve/store/file/file_store.h"
 
 #include <gtest/gtest.h>
@@ -7,15 +8,34 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "varve/store/conformance/conformance.h"
+#include "varve/store/file/posix.h"
 
 namespace varve::store {
 namespace {
 
+// The folders of this run; they go when it ends.
+class Folders {
+ public:
+  ~Folders() {
+    std::error_code ignored;
+    for (const std::string& folder : made_) std::filesystem::remove_all(folder, ignored);
+  }
+  std::string Make() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "varve-test-XXXXXX").string();
+    made_.emplace_back(mkdtemp(pattern.data()));
+    return made_.back();
+  }
+
+ private:
+  std::vector<std::string> made_;
+};
+
 std::string FreshFolder() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "varve-test-XXXXXX").string();
-  return std::string(mkdtemp(pattern.data())) + "/lake";
+  static Folders folders;
+  return folders.Make() + "/lake";
 }
 
 std::shared_ptr<ObjectStore> Fresh() { return std::move(FileStore::Open(FreshFolder()).value()); }
@@ -49,6 +69,132 @@ TEST(FileStore, AReusedNameIsRefusedAndKeepsItsBytes) {
   EXPECT_EQ(store->PutNew(OpContext(), Key("a"), AsBytes("other")).error().code(),
             ErrorCode::kAlreadyExists);
   EXPECT_EQ(AsText(store->Get(OpContext(), Key("a"), {})->body), "first");
+}
+
+// Keys of all pages of a listing, in the order they came.
+std::vector<std::string> Keys(ObjectStore& store, std::string_view prefix, uint32_t page_max) {
+  std::vector<std::string> keys;
+  ListOptions options{.token = "", .page_max = page_max};
+  do {
+    const auto page = store.List(OpContext(), prefix, options);
+    EXPECT_TRUE(page.ok()) << page.error().ToString();
+    if (!page.ok()) return keys;
+    for (const ListedObject& object : page->objects) keys.push_back(object.key.str());
+    options.token = page->next_token;
+  } while (!options.token.empty());
+  return keys;
+}
+
+TEST(FileStore, AChildForkedWhileALockWasHeldDoesNotKeepIt) {
+  const std::string path = (std::filesystem::path(FreshFolder()).parent_path() / "lock").string();
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  auto lock = FileLock::Take(OpContext(), path);
+  ASSERT_TRUE(lock.ok());
+  const pid_t child = fork();
+  if (child == 0) {
+    char byte = 0;
+    close(ends[1]);
+    _exit(static_cast<int>(read(ends[0], &byte, 1)));  // Until the parent is done.
+  }
+  lock->reset();
+  const auto again = FileLock::Take(OpContext().WithTimeout(0), path);
+  EXPECT_TRUE(again.ok()) << again.error().ToString();
+  close(ends[1]);
+  close(ends[0]);
+  ASSERT_EQ(waitpid(child, nullptr, 0), child);
+}
+
+TEST(FileStore, WhatADeadWriterLeftIsRemovedAndALiveOneIsNot) {
+  const std::string root = FreshFolder(), folder = root + "/.tmp";
+  ASSERT_TRUE(FileStore::Open(root).value()->PutNew(OpContext(), Key("a"), AsBytes("x")).ok());
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto lost = PrivateFile::Write(folder, OsRandom(), AsBytes("half of a pack"));
+    _exit(lost.ok() ? 0 : 1);  // As a kill: no destructor runs.
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  const auto alive = PrivateFile::Write(folder, OsRandom(), AsBytes("on its way"));
+  ASSERT_TRUE(alive.ok());
+  ASSERT_TRUE(FileStore::Open(root).value()->PutNew(OpContext(), Key("b"), AsBytes("y")).ok());
+  std::vector<std::string> left;
+  for (const auto& each : std::filesystem::directory_iterator(folder))
+    left.push_back(each.path().string());
+  EXPECT_EQ(left, (std::vector<std::string>{(*alive)->path()}));
+}
+
+TEST(FileStore, ASuffixOfALargeObjectIsReadAlone) {
+  const std::string root = FreshFolder();
+  const auto store = std::move(FileStore::Open(root).value());
+  ASSERT_TRUE(store->PutNew(OpContext(), Key("pack/big"), AsBytes("head")).ok());
+  std::filesystem::resize_file(root + "/pack/big", kSmallObjectBytesMax + 1);
+  std::ofstream(root + "/pack/big", std::ios::app) << "footer";
+  const auto tail =
+      store->Get(OpContext(), Key("pack/big"), {.suffix_bytes = 6, .if_none_match = {}});
+  ASSERT_TRUE(tail.ok()) << tail.error().ToString();
+  EXPECT_EQ(AsText(tail->body), "footer");
+  EXPECT_EQ(tail->info.bytes, kSmallObjectBytesMax + 7);
+  EXPECT_EQ(store->Get(OpContext(), Key("pack/big"), {}).error().code(),
+            ErrorCode::kResourceExhausted);
+}
+
+TEST(FileStore, PrivateFoldersAndPlacesOutsideAreRefused) {
+  const auto store = Fresh();
+  for (const char* key : {".tmp/x", ".lock/x", ".tmp"}) {
+    EXPECT_FALSE(store->PutNew(OpContext(), Key(key), AsBytes("x")).ok()) << key;
+    EXPECT_FALSE(store->Cas(OpContext(), Key(key), AsBytes("x"), std::nullopt).ok()) << key;
+    const auto got = store->Get(OpContext(), Key(key), {});
+    EXPECT_EQ(got.error().code(), ErrorCode::kInternal) << key;
+  }
+  for (const char* prefix : {".tmp/", ".lock/x", "../", "a//", "/", "a/../b"})
+    EXPECT_FALSE(store->List(OpContext(), prefix, {}).ok()) << prefix;
+  ASSERT_TRUE(store->PutNew(OpContext(), Key("a"), AsBytes("x")).ok());  // Makes the folders.
+  EXPECT_EQ(Keys(*store, "", 10), (std::vector<std::string>{"a"}));
+  EXPECT_TRUE(Keys(*store, ".t", 10).empty());
+}
+
+TEST(FileStore, PagesFollowByteOrderAndReadNothingThatCannotHoldTheirKeys) {
+  const std::string root = FreshFolder();
+  const auto store = std::move(FileStore::Open(root).value());
+  // '-' and '.' come before '/', the digits after it.
+  std::vector<std::string> wanted{"a-b", "a.b", "a/1", "a/2/x", "a/2/y", "a/3", "a0", "b/1", "b/2"};
+  for (const std::string& key : wanted)
+    ASSERT_TRUE(store->PutNew(OpContext(), Key(key), AsBytes("x")).ok());
+  for (const uint32_t page_max : {1u, 2u, 3u, 9u, 100u})
+    EXPECT_EQ(Keys(*store, "", page_max), wanted);
+  EXPECT_EQ(Keys(*store, "a/2", 1), (std::vector<std::string>{"a/2/x", "a/2/y"}));
+  // A link fails every walk that meets it: these do not.
+  std::filesystem::create_symlink("nowhere", root + "/a/link");
+  const auto whole = store->List(OpContext(), "", {});
+  ASSERT_FALSE(whole.ok()) << "what lies behind a link would be missing";
+  EXPECT_EQ(whole.error().code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(Keys(*store, "a/2/", 10).size(), 2u);
+  const auto late = store->List(OpContext(), "", {.token = "a0", .page_max = 10});
+  ASSERT_TRUE(late.ok()) << late.error().ToString();
+  EXPECT_EQ(late->objects.size(), 2u);
+}
+
+TEST(FileStore, AFolderRemovedUnderItIsMadeAgain) {
+  const std::string root = FreshFolder();
+  const auto store = std::move(FileStore::Open(root).value());
+  ASSERT_TRUE(store->PutNew(OpContext(), Key("pack/00/a"), AsBytes("x")).ok());
+  std::filesystem::remove_all(root);
+  EXPECT_FALSE(store->PutNew(OpContext(), Key("pack/00/b"), AsBytes("x")).ok());
+  EXPECT_TRUE(store->PutNew(OpContext(), Key("pack/00/b"), AsBytes("x")).ok());
+}
+
+TEST(FileStore, AboveIsTheParentOfWhereItReallyLies) {
+  const std::string root = FreshFolder();
+  std::filesystem::create_directories(root + "/in/ner");
+  const std::string link = root + "-link";
+  std::filesystem::create_symlink(root + "/in/ner", link);
+  const auto real = std::filesystem::canonical(root).string();
+  const auto store = std::move(FileStore::Open(link).value());
+  EXPECT_EQ(store->Above(1)->Describe(), real + "/in");
+  EXPECT_EQ(store->Above(2)->Describe(), real);
+  EXPECT_EQ(store->Above(1000), nullptr);
 }
 
 TEST(FileStore, Conformance) {

@@ -7,9 +7,10 @@
 #include <filesystem>
 #include <map>
 
+#include "varve/base/errno.h"
 #include "varve/hash/hash.h"
-#include "varve/store/file/file_io.h"
 #include "varve/store/file/file_store.h"
+#include "varve/store/file/posix.h"
 
 namespace varve::store {
 namespace fs = std::filesystem;
@@ -39,7 +40,7 @@ std::string PartName(uint32_t number, const std::string& etag) {
 Result<std::string> KeyOf(const std::string& folder) {
   const Descriptor file(::open((folder + "/key").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   struct stat info {};
-  if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return FromErrno(errno, "read", folder);
+  if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return ErrnoError(errno, "read", folder);
   std::string key(std::min<size_t>(static_cast<size_t>(info.st_size), kKeyBytesMax), '\0');
   VARVE_CHECK_OK(
       ReadAt(file.get(), 0, {reinterpret_cast<std::byte*>(key.data()), key.size()}, folder));
@@ -75,7 +76,7 @@ Result<std::map<uint32_t, PartReply>> PartsIn(const std::string& folder) {
     parts[number] = {Etag(name.substr(6)), "", number, bytes};
     times[number] = time;
   }
-  if (failure) return FromErrno(failure.value(), "list parts", folder);
+  if (failure) return ErrnoError(failure.value(), "list parts", folder);
   return parts;
 }
 
@@ -108,9 +109,9 @@ Result<std::string> FileStore::CreateMultipart(const OpContext& ctx, const Key& 
   VARVE_CHECK_OK(MakeFolder(folder));
   const std::string path = folder + "/key";
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (file.get() < 0) return FromErrno(errno, "begin upload", path);
+  if (file.get() < 0) return ErrnoError(errno, "begin upload", path);
   if (const int failed = WriteAll(file.get(), AsBytes(key.str())); failed != 0)
-    return FromErrno(failed, "begin upload", path);
+    return ErrnoError(failed, "begin upload", path);
   return id;
 }
 
@@ -122,13 +123,11 @@ Result<PartReply> FileStore::PutPart(const OpContext& ctx, const Key& key,
     return Error(ErrorCode::kInternal, "a part's number is 1 to 10000");
   VARVE_TRY(const std::string folder, FolderOf(root_, "put part", key, upload_id));
   const std::string etag = hash::Blake3Of(body).Hex().substr(0, 32);
-  VARVE_TRY(const std::string temporary, WriteTemporary(ctx, key, body));
+  VARVE_CHECK_OK(PrepareFolders(key));
+  VARVE_TRY(const auto file, WritePrivate(ctx, body));
   const std::string path = folder + "/" + PartName(part_number, etag);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) {
-    const int failed = errno;
-    ::unlink(temporary.c_str());
-    return failed == ENOENT ? Gone("put part", key) : FromErrno(failed, "put part", path);
-  }
+  if (::rename(file->path().c_str(), path.c_str()) != 0)
+    return errno == ENOENT ? Gone("put part", key) : ErrnoError(errno, "write", path);
   return PartReply{Etag(etag), "", part_number, body.size()};
 }
 
@@ -161,7 +160,9 @@ Result<ObjectInfo> FileStore::CompleteMultipart(const OpContext& ctx, const Key&
     return there;
   }
   if (parts.empty()) return Error(ErrorCode::kInternal, "an upload without parts");
-  VARVE_TRY(const std::string temporary, WriteTemporary(ctx, key, {}));
+  VARVE_CHECK_OK(PrepareFolders(key));
+  VARVE_TRY(const auto file, WritePrivate(ctx, {}));
+  const std::string& temporary = file->path();
   int failed = 0;
   uint32_t last = 0;
   {
@@ -175,23 +176,17 @@ Result<ObjectInfo> FileStore::CompleteMultipart(const OpContext& ctx, const Key&
     }
     if (failed == 0 && ::fsync(into.get()) != 0) failed = errno;
   }
-  const auto drop = [&] { ::unlink(temporary.c_str()); };
-  if (const Status stopped = ctx.Check(); !stopped.ok()) {
-    drop();
-    return Status(stopped).error();
-  }
+  VARVE_CHECK_OK(ctx.Check());
   if (failed == ENOENT || failed == EIO) {
-    drop();
     return std::move(Error(ErrorCode::kCorrupt, "the store lacks a part that it acknowledged")
                          .At("complete", key.str()));
   }
   if (failed == 0 && ::link(temporary.c_str(), PathOf(key).c_str()) != 0) failed = errno;
-  drop();
   if (failed == EEXIST)
     return std::move(
         Error(ErrorCode::kAlreadyExists, "the name was used before").At("complete", key.str()));
-  if (failed != 0) return FromErrno(failed, "complete", PathOf(key));
-  VARVE_CHECK_OK(SyncFolder(fs::path(PathOf(key)).parent_path().string()));
+  if (failed != 0) return ErrnoError(failed, "complete", PathOf(key));
+  VARVE_CHECK_OK(SyncFolderOf(key));
   std::error_code ignored;  // The object is there; what is left of the upload is found by its list.
   fs::remove_all(*found, ignored);
   return Head(ctx, key);
@@ -205,7 +200,7 @@ Status FileStore::AbortMultipart(const OpContext& ctx, const Key& key,
     return folder.error().code() == ErrorCode::kNotFound ? OkStatus() : Status(folder.error());
   std::error_code failure;
   fs::remove_all(*folder, failure);
-  return failure ? Status(FromErrno(failure.value(), "abort", *folder)) : OkStatus();
+  return failure ? Status(ErrnoError(failure.value(), "abort", *folder)) : OkStatus();
 }
 
 Result<UploadPage> FileStore::ListUploads(const OpContext& ctx, std::string_view prefix,
@@ -226,7 +221,7 @@ Result<UploadPage> FileStore::ListUploads(const OpContext& ctx, std::string_view
     }
     found.push_back({Key(*key), id, ModifiedMs(info)});
   }
-  if (failure) return FromErrno(failure.value(), "list uploads", uploads);
+  if (failure) return ErrnoError(failure.value(), "list uploads", uploads);
   std::ranges::sort(found, {}, &PendingUpload::upload_id);
   UploadPage page;
   if (found.size() > kUploadPageMax) {

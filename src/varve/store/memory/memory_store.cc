@@ -93,6 +93,8 @@ Result<ObjectInfo> MemoryStore::Cas(const OpContext& ctx, const Key& key, ByteVi
 Result<ListPage> MemoryStore::List(const OpContext& ctx, std::string_view prefix,
                                    const ListOptions& options) {
   VARVE_CHECK_OK(ctx.Check());
+  if (!ValidPrefix(prefix))
+    return Error(ErrorCode::kInternal, "not a prefix: '" + std::string(prefix) + "'");
   const std::lock_guard lock(mutex_);
   ListPage page;
   auto each = options.token.empty() ? objects_.lower_bound(std::string(prefix))

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace varve::store {
+namespace {
+
+constexpr uint64_t kCompareBytes = 4 * kMiB;  // Read back at once, to compare.
+
+}  // namespace
+
 // Waits for a place in the lane before each try, so that what waits holds no connection.
 template <typename T, typename Call>
 Result<T> RetryStore::Repeat(const OpContext& ctx, const std::string& lane, const Call& call) {
@@ -48,8 +54,32 @@ Result<ObjectInfo> RetryStore::GetRange(const OpContext& ctx, const Key& key, ui
                             [&] { return inner_->GetRange(ctx, key, offset, into); });
 }
 Result<ObjectInfo> RetryStore::PutNew(const OpContext& ctx, const Key& key, ByteView body) {
-  return Repeat<ObjectInfo>(ctx, Pacer::LaneOf(key.str(), true),
-                            [&] { return inner_->PutNew(ctx, key, body); });
+  auto put = Repeat<ObjectInfo>(ctx, Pacer::LaneOf(key.str(), true),
+                                [&] { return inner_->PutNew(ctx, key, body); });
+  if (put.ok() || put.error().code() != ErrorCode::kAlreadyExists) return put;
+  VARVE_TRY(const bool ours, Holds(ctx, key, body));
+  return ours ? Head(ctx, key) : put;
+}
+
+// Whether the object has exactly these bytes.
+Result<bool> RetryStore::Holds(const OpContext& ctx, const Key& key, ByteView body) {
+  VARVE_TRY(const ObjectInfo there, Head(ctx, key));
+  if (there.bytes != body.size()) return false;
+  Bytes window(std::min<uint64_t>(kCompareBytes, body.size()));
+  for (uint64_t at = 0; at < body.size();) {
+    const auto part = MutableByteView(window).first(std::min(window.size(), body.size() - at));
+    VARVE_TRY(const ObjectInfo read, GetRange(ctx, key, at, part));
+    static_cast<void>(read);
+    if (!std::ranges::equal(part, body.subspan(at, part.size()))) return false;
+    at += part.size();
+  }
+  return true;
+}
+
+std::unique_ptr<ObjectStore> RetryStore::Above(uint32_t levels) const {
+  std::shared_ptr<ObjectStore> above = inner_->Above(levels);
+  if (above == nullptr) return nullptr;
+  return std::make_unique<RetryStore>(std::move(above), options_, pacer_);
 }
 Result<ListPage> RetryStore::List(const OpContext& ctx, std::string_view prefix,
                                   const ListOptions& options) {

@@ -1,6 +1,8 @@
 // The one place that repeats requests: reads, lists, deletes, and puts of never-used names. A Cas
 // is never repeated here; only the commit protocol knows how to read its answer.
 //
+// A put that finds its name taken reads the object back: an earlier try may have landed without an
+// answer, so equal bytes are success and other bytes kAlreadyExists.
 // Full-jitter backoff, at most tries_max tries, and one budget for all stores of the process on an
 // endpoint, so that an outage does not multiply the load. A store that says SlowDown gets fewer at
 // once under that prefix (pacer.h).
@@ -38,6 +40,7 @@ class RetryStore final : public ForwardingStore {
   Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
                         const ListOptions& options) override;
   Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
+  std::unique_ptr<ObjectStore> Above(uint32_t levels) const override;
 
   Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key) override;
   Result<PartReply> PutPart(const OpContext& ctx, const Key& key, const std::string& upload_id,
@@ -49,6 +52,7 @@ class RetryStore final : public ForwardingStore {
                                        std::span<const PartReply> parts) override;
 
  private:
+  Result<bool> Holds(const OpContext& ctx, const Key& key, ByteView body);
   template <typename T, typename Call>
   Result<T> Repeat(const OpContext& ctx, const std::string& lane, const Call& call);
   const RetryOptions options_;

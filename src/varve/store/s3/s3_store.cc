@@ -15,6 +15,16 @@ Features S3Store::features() const {
           .buffered_bytes = http::kBufferedBytesPerRequest};
 }
 
+std::unique_ptr<ObjectStore> S3Store::Above(uint32_t levels) const {
+  S3Config config = client_.config();
+  for (; levels > 0; --levels) {
+    const size_t slash = config.prefix.rfind('/');
+    if (slash == std::string::npos) return nullptr;
+    config.prefix.resize(slash);
+  }
+  return std::make_unique<S3Store>(std::move(config));
+}
+
 Result<Secret> S3Store::Presign(const OpContext& ctx, const PresignRequest& request) {
   return client_.Presign(ctx, request);
 }

@@ -41,6 +41,7 @@ class S3Store final : public ObjectStore {
   // One request, or one per key where the server knows no other. Keys that are locked or denied are
   // told one by one.
   Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
+  std::unique_ptr<ObjectStore> Above(uint32_t levels) const override;
 
   Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key) override;
   Result<PartReply> PutPart(const OpContext& ctx, const Key& key, const std::string& upload_id,

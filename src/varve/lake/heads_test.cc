@@ -1,0 +1,152 @@
+// Goal: a commit whose answer is lost ends as what it is: once, not at all, or said to be unknown.
+// Method: the memory store behind one that, at our conditional write, does what a slow network and
+// other writers may do.
+#include "varve/lake/heads.h"
+
+#include <gtest/gtest.h>
+
+#include "varve/lake/lake.h"
+#include "varve/store/fault/fault_store.h"
+#include "varve/store/memory/memory_store.h"
+
+namespace varve::lake {
+namespace {
+
+const OpContext kCtx;
+constexpr LakeOptions kSmall{
+    .cpu_threads = 1, .transfers = 1, .memory_bytes = 64 * kMiB, .compress = false};
+
+std::unique_ptr<Lake> OpenOn(std::shared_ptr<store::ObjectStore> store) {
+  return std::move(Lake::Open(kCtx, std::move(store), kSmall).value());
+}
+
+Result<SaveReport> Save(const OpContext& ctx, Lake& lake, int64_t step) {
+  SaveOptions options;
+  options.step = step;
+  VARVE_TRY(auto session, lake.BeginSave(ctx, "llama", std::move(options)));
+  VARVE_CHECK_OK(session->AddTensor(ctx, "step", codec::DType::kI64, {1},
+                                    std::as_bytes(std::span(&step, 1)), SaveSession::Hold::kCopy));
+  return session->Commit(ctx);
+}
+
+// Lets `strike` answer the first swap of a head that has versions.
+class Struck final : public store::ForwardingStore {
+ public:
+  using Strike = std::function<Result<store::ObjectInfo>(const std::function<void()>& apply)>;
+  Struck(std::shared_ptr<store::ObjectStore> inner, Strike strike)
+      : ForwardingStore(std::move(inner)), strike_(std::move(strike)) {}
+  Result<store::ObjectInfo> Cas(const OpContext& ctx, const store::Key& key, ByteView body,
+                                const std::optional<store::Etag>& expected) override {
+    ++swaps;
+    if (!expected.has_value() || !strike_) return inner_->Cas(ctx, key, body, expected);
+    const Strike strike = std::exchange(strike_, nullptr);
+    return strike([&] { ASSERT_TRUE(inner_->Cas(kCtx, key, body, expected).ok()); });
+  }
+  int swaps = 0;
+
+ private:
+  Strike strike_;
+};
+
+std::shared_ptr<store::MemoryStore> LakeWithOneVersion() {
+  auto memory = std::make_shared<store::MemoryStore>();
+  EXPECT_TRUE(Lake::Init(kCtx, *memory).ok());
+  EXPECT_TRUE(Save(kCtx, *OpenOn(memory), 1).ok());
+  return memory;
+}
+
+size_t VersionsOfStep(store::MemoryStore& memory, int64_t step) {
+  const auto lake = OpenOn(std::shared_ptr<store::MemoryStore>(&memory, [](auto*) {}));
+  const auto history = lake->History(kCtx, "llama", 1000);
+  EXPECT_TRUE(history.ok());
+  size_t count = 0;
+  for (const VersionInfo& info : *history) {
+    count += info.entry.has_step && info.entry.step == step;
+  }
+  return count;
+}
+
+Error NoAnswer() { return Error(ErrorCode::kUnknownOutcome, "connection reset"); }
+
+// Also when so many others committed meanwhile that ours was folded into history: a saver that was
+// stopped for a day wakes up to that.
+TEST(Heads, ACommitThatLandedUnansweredIsNotMadeTwice) {
+  for (const int others : {0, 1, 200}) {
+    const auto memory = LakeWithOneVersion();
+    const auto struck = std::make_shared<Struck>(memory, [&](const std::function<void()>& apply) {
+      apply();
+      const auto other = OpenOn(memory);
+      for (int i = 0; i < others; ++i) EXPECT_TRUE(Save(kCtx, *other, 3).ok());
+      return NoAnswer();
+    });
+    const auto saved = Save(kCtx, *OpenOn(struck), 2);
+    ASSERT_TRUE(saved.ok()) << saved.error().ToString();
+    EXPECT_EQ(saved->version, 2u);
+    EXPECT_EQ(VersionsOfStep(*memory, 2), 1u) << others;
+  }
+}
+
+TEST(Heads, ACommitThatGotLostIsMadeOnceMore) {
+  for (const int others : {0, 1, 200}) {
+    const auto memory = LakeWithOneVersion();
+    const auto struck = std::make_shared<Struck>(memory, [&](const std::function<void()>&) {
+      const auto other = OpenOn(memory);
+      for (int i = 0; i < others; ++i) EXPECT_TRUE(Save(kCtx, *other, 3).ok());
+      return NoAnswer();
+    });
+    const auto saved = Save(kCtx, *OpenOn(struck), 2);
+    ASSERT_TRUE(saved.ok()) << saved.error().ToString();
+    EXPECT_EQ(saved->version, static_cast<uint64_t>(others) + 2);
+    EXPECT_EQ(VersionsOfStep(*memory, 2), 1u);
+  }
+}
+
+class TestClock final : public Clock {
+ public:
+  int64_t WallMs() const override { return SystemClock().WallMs(); }
+  int64_t SteadyNs() const override { return now_ns; }
+  void SleepUntil(int64_t steady_ns) override { now_ns = std::max(now_ns.load(), steady_ns); }
+  std::atomic<int64_t> now_ns{1};
+};
+
+// "The deadline passed; try again" would make it twice.
+TEST(Heads, AnUnknownOutcomeDoesNotTurnIntoATimeout) {
+  for (const bool lands : {true, false}) {
+    const auto memory = LakeWithOneVersion();
+    TestClock clock;
+    const OpContext ctx = OpContext(clock, OsRandom()).WithTimeout(1000);
+    const auto struck = std::make_shared<Struck>(memory, [&](const std::function<void()>& apply) {
+      if (lands) apply();
+      clock.now_ns += 2'000'000'000;
+      return NoAnswer();
+    });
+    const auto saved = Save(ctx, *OpenOn(struck), 2);
+    ASSERT_FALSE(saved.ok());
+    EXPECT_EQ(saved.error().code(), ErrorCode::kUnknownOutcome) << saved.error().ToString();
+    EXPECT_EQ(VersionsOfStep(*memory, 2), lands ? 1u : 0u);
+  }
+}
+
+TEST(Heads, ARefusalIsSaidAsItIs) {
+  const auto memory = LakeWithOneVersion();
+  const auto struck = std::make_shared<Struck>(memory, [](const std::function<void()>&) {
+    return Error(ErrorCode::kPermissionDenied, "no");
+  });
+  EXPECT_EQ(Save(kCtx, *OpenOn(struck), 2).error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(struck->swaps, 1);
+}
+
+// What was put under that name may be there: other bytes under it would be an overwrite.
+TEST(IdSource, AReservationWithoutAnAnswerIsNotWrittenAgainUnderItsName) {
+  const auto memory = std::make_shared<store::MemoryStore>();
+  const auto faulty = std::make_shared<store::FaultStore>(memory);
+  faulty->Plan(store::Fault::kLoseAnswer, 1);
+  IdSource ids(*faulty);
+  EXPECT_EQ(ids.Next(kCtx, "first").error().code(), ErrorCode::kUnavailable);
+  const auto id = ids.Next(kCtx, "second");
+  ASSERT_TRUE(id.ok()) << id.error().ToString();
+  EXPECT_EQ(store::ListAll(kCtx, *memory, "sess/")->size(), 2u);
+}
+
+}  // namespace
+}  // namespace varve::lake

@@ -1,0 +1,514 @@
+// Goal: a request that fails in any way, anywhere, loses nothing that was acknowledged and shows
+// nothing by half. Method: one table. Every flow is run once per request that it makes and per
+// outcome of that request, on the memory store, on a folder, and over real HTTP on the fake S3
+// server; then a fresh process reads every version back byte by byte and does the work again.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "varve/lake/lake.h"
+#include "varve/store/fault/fault_store.h"
+#include "varve/store/file/file_store.h"
+#include "varve/store/memory/memory_store.h"
+#include "varve/store/retry/retry_store.h"
+#include "varve/store/s3/s3_store.h"
+#include "varve/testing/fake_s3/fake_s3.h"
+
+namespace varve::lake {
+namespace {
+
+namespace fs = std::filesystem;
+using store::Fault;
+using StorePtr = std::shared_ptr<store::ObjectStore>;
+using Content = std::map<std::string, Bytes>;  // Tensors, or files, by path.
+
+constexpr uint64_t kRequestsMax = 100;  // More than any flow makes.
+constexpr LakeOptions kSmall{
+    .cpu_threads = 1, .transfers = 1, .memory_bytes = 64 * kMiB, .compress = true};
+constexpr store::RetryOptions kRetry{
+    .tries_max = 8, .backoff_ms = 50, .throttle_backoff_ms = 1000, .backoff_max_ms = 20'000};
+
+// Real time, except that nobody waits for it to pass.
+class ImpatientClock final : public Clock {
+ public:
+  int64_t WallMs() const override { return SystemClock().WallMs(); }
+  int64_t SteadyNs() const override { return SystemClock().SteadyNs() + skipped_ns_; }
+  void SleepUntil(int64_t steady_ns) override {
+    skipped_ns_ += std::max<int64_t>(0, steady_ns - SteadyNs());
+  }
+
+ private:
+  std::atomic<int64_t> skipped_ns_{0};
+};
+
+OpContext Ctx() {
+  static ImpatientClock clock;
+  return {clock, OsRandom()};
+}
+
+// --- Places: where the lakes of this run are. ---
+
+class Place {
+ public:
+  virtual ~Place() = default;
+  virtual StorePtr Fresh() = 0;
+  virtual fake::FakeS3* server() { return nullptr; }
+};
+
+class InMemory final : public Place {
+ public:
+  StorePtr Fresh() override { return std::make_shared<store::MemoryStore>(); }
+};
+
+std::string TemporaryFolder() {
+  // Syncing to a memory disk costs nothing, and what is tested is what happens between requests.
+  const bool has_memory_disk = fs::is_directory("/dev/shm");
+  const fs::path parent = has_memory_disk ? fs::path("/dev/shm") : fs::temp_directory_path();
+  std::string pattern = (parent / "varve-crash-XXXXXX").string();
+  return mkdtemp(pattern.data());
+}
+
+class InFolders final : public Place {
+ public:
+  ~InFolders() override { fs::remove_all(root_); }
+  StorePtr Fresh() override {
+    fs::remove_all(root_ + "/" + std::to_string(count_));
+    return store::FileStore::Open(root_ + "/" + std::to_string(++count_)).value();
+  }
+
+ private:
+  const std::string root_ = TemporaryFolder();
+  int count_ = 0;
+};
+
+class OnFakeS3 final : public Place {
+ public:
+  StorePtr Fresh() override {
+    store::S3Config config;
+    config.bucket = "fake";
+    config.prefix = "lake" + std::to_string(++count_);
+    config.endpoint = fake_->endpoint();
+    config.path_style = true;
+    config.credentials = {"fakekey", "fakesecret", "", 0};
+    return std::make_shared<store::S3Store>(config);
+  }
+  fake::FakeS3* server() override { return fake_.get(); }
+
+ private:
+  std::unique_ptr<fake::FakeS3> fake_ = std::move(fake::FakeS3::Start({})).value();
+  int count_ = 0;
+};
+
+// --- What is saved, and how it is read back. ---
+
+Bytes Values(size_t bytes, uint64_t seed) {
+  SeededRandom random(seed);
+  Bytes values(bytes);
+  for (std::byte& value : values) value = static_cast<std::byte>(random.Next64() >> 3);
+  return values;
+}
+
+Content State(uint64_t weights_seed, uint64_t moments_seed) {
+  return {{"model/w", Values(4096, weights_seed)}, {"optim/m", Values(800, moments_seed)}};
+}
+
+std::unique_ptr<Lake> OpenOn(StorePtr store) {
+  auto opened = Lake::Open(Ctx(), std::move(store), kSmall);
+  EXPECT_TRUE(opened.ok()) << opened.error().ToString();
+  return opened.ok() ? std::move(opened).value() : nullptr;
+}
+
+Status Save(Lake& lake, const std::string& name, const Content& content) {
+  VARVE_TRY(auto session, lake.BeginSave(Ctx(), name, {}));
+  for (const auto& [path, bytes] : content) {
+    VARVE_CHECK_OK(session->AddTensor(Ctx(), path, codec::DType::kU8, {bytes.size()}, bytes,
+                                      SaveSession::Hold::kCopy));
+  }
+  VARVE_TRY(const SaveReport report, session->Commit(Ctx()));
+  return report.version > 0 ? OkStatus() : Status(Error(ErrorCode::kInternal, "no number"));
+}
+
+Result<Content> Load(Lake& lake, const std::string& address) {
+  VARVE_TRY(auto version, lake.OpenAt(Ctx(), address));
+  Content content;
+  const format::Commit& commit = version->commit();
+  std::vector<OpenVersion::TensorRead> reads;
+  for (size_t i = 0; i < commit.tensors.size(); ++i) {
+    Bytes& into = content[commit.tensors[i].name];
+    into.resize(commit.tensors[i].raw_bytes);
+    reads.push_back({i, into});
+  }
+  VARVE_CHECK_OK(version->ReadTensors(Ctx(), reads));
+  const std::string folder = TemporaryFolder();
+  for (size_t i = 0; i < commit.files.size(); ++i) {
+    const std::string path = folder + "/" + std::to_string(i);
+    if (auto read = version->ReadFile(Ctx(), i, path); !read.ok()) {
+      fs::remove_all(folder);
+      return std::move(read).error();
+    }
+    std::ifstream file(path + "/" + commit.files[i].path, std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    content[commit.files[i].path].assign(AsBytes(text).begin(), AsBytes(text).end());
+  }
+  fs::remove_all(folder);
+  return content;
+}
+
+// --- The table. ---
+
+// One lake under test and what is known of it.
+struct World {
+  StorePtr base;   // Without faults: what another process sees.
+  StorePtr other;  // The other lake of a copy, which does not fail.
+  std::string files;
+  std::map<std::string, std::vector<Content>> old;    // Acknowledged, by artifact, v1 first.
+  std::map<std::string, std::vector<Content>> added;  // By the flow; the last one may repeat.
+  bool may_forget_v1 = false;
+  bool counts_versions = true;  // Each act adds what is in `added` once, or nothing.
+
+  const Content* Expected(const std::string& name, uint64_t version) const {
+    const auto before = old.find(name);
+    const uint64_t held = before == old.end() ? 0 : before->second.size();
+    if (version <= held) return &before->second[version - 1];
+    const auto after = added.find(name);
+    if (after == added.end()) return nullptr;
+    return &after->second[std::min<uint64_t>(version - held, after->second.size()) - 1];
+  }
+};
+
+struct Flow {
+  const char* name;
+  const char* required;                         // Of every outcome of every request.
+  std::function<void(World&)> prepare;          // Without faults.
+  std::function<Status(World&, StorePtr)> act;  // Through a store that fails.
+  std::function<bool(World&, Lake&)> done;      // The whole effect is there.
+  bool retries_swaps = true;
+};
+
+void HoldOldVersions(World& world) {
+  ASSERT_TRUE(Lake::Init(Ctx(), *world.base).ok());
+  const auto lake = OpenOn(world.base);
+  for (const Content& content : {State(1, 1), State(1, 2)}) {
+    ASSERT_TRUE(Save(*lake, "llama", content).ok());
+    world.old["llama"].push_back(content);
+  }
+}
+
+uint64_t Versions(Lake& lake, const std::string& name) {
+  const auto history = lake.History(Ctx(), name, 1000);
+  EXPECT_TRUE(history.ok() || history.error().code() == ErrorCode::kNotFound);
+  return history.ok() ? history->size() : 0;
+}
+
+Flow SaveFlow(const char* name, const std::string& artifact, Content content) {
+  return {name,
+          "the version is there whole or not at all; what was there loads; saving again works",
+          [artifact, content](World& world) {
+            HoldOldVersions(world);
+            world.added[artifact] = {content};
+          },
+          [artifact, content](World&, StorePtr store) -> Status {
+            VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+            return Save(*lake, artifact, content);
+          },
+          [artifact](World& world, Lake& lake) {
+            return Versions(lake, artifact) > world.old[artifact].size();
+          }};
+}
+
+Flow PutFlow() {
+  return {"put files", "as a save; the files come back byte by byte",
+          [](World& world) {
+            HoldOldVersions(world);
+            fs::create_directories(world.files + "/sub");
+            const Content content{{"a.bin", Values(300'000, 7)}, {"sub/b.txt", Values(10, 8)}};
+            for (const auto& [path, bytes] : content)
+              std::ofstream(world.files + "/" + path) << AsText(bytes);
+            Content flat;  // ReadFile gives a file under its path.
+            for (const auto& [path, bytes] : content) flat[path] = bytes;
+            world.added["tokenizer"] = {flat};
+          },
+          [](World& world, StorePtr store) -> Status {
+            VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+            VARVE_TRY(const SaveReport report, lake->PutPath(Ctx(), "tokenizer", world.files, {}));
+            static_cast<void>(report);
+            return OkStatus();
+          },
+          [](World&, Lake& lake) { return Versions(lake, "tokenizer") > 0; }};
+}
+
+Flow LabelFlow() {
+  return {"alias and tag", "each label names its version or nothing; no label moves a version",
+          HoldOldVersions,
+          [](World&, StorePtr store) -> Status {
+            VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+            VARVE_CHECK_OK(lake->SetAlias(Ctx(), "llama", "best", "llama@v1"));
+            return lake->SetTag(Ctx(), "llama", "paper", "llama@v2");
+          },
+          [](World&, Lake& lake) {
+            const auto best = lake.Describe(Ctx(), "llama@best");
+            const auto paper = lake.Describe(Ctx(), "llama@paper");
+            EXPECT_TRUE(!best.ok() || best->entry.version == 1);
+            EXPECT_TRUE(!paper.ok() || paper->entry.version == 2);
+            EXPECT_TRUE(best.ok() || !paper.ok()) << "they were set in this order";
+            return best.ok() && paper.ok();
+          }};
+}
+
+Flow ForgetFlow() {
+  return {"forget", "the version is gone or loads whole; no other version changes",
+          [](World& world) {
+            HoldOldVersions(world);
+            world.may_forget_v1 = true;
+          },
+          [](World&, StorePtr store) -> Status {
+            VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+            const Status forgotten = lake->Forget(Ctx(), "llama@v1", "diverged");
+            const bool gone = !forgotten.ok() && forgotten.error().code() == ErrorCode::kGone;
+            return gone ? OkStatus() : forgotten;
+          },
+          [](World&, Lake& lake) {
+            const auto opened = lake.OpenAt(Ctx(), "llama@v1");
+            return !opened.ok() && opened.error().code() == ErrorCode::kGone;
+          }};
+}
+
+Flow CopyFlow() {
+  return {"copy", "each version arrives whole, under its commit id, once; the source is unchanged",
+          [](World& world) {
+            HoldOldVersions(world);
+            World other;
+            other.base = world.other = std::make_shared<store::MemoryStore>();
+            HoldOldVersions(other);
+            const auto lake = OpenOn(world.other);
+            for (const Content& content : {State(5, 5), State(5, 6)}) {
+              ASSERT_TRUE(Save(*lake, "mistral", content).ok());
+              world.added["mistral"].push_back(content);
+            }
+          },
+          [](World& world, StorePtr store) -> Status {
+            VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+            const auto source = OpenOn(world.other);
+            VARVE_TRY(const auto report, lake->CopyFrom(Ctx(), *source, "mistral"));
+            static_cast<void>(report);
+            return OkStatus();
+          },
+          [](World& world, Lake& lake) {
+            const auto source = OpenOn(world.other);
+            const uint64_t there = Versions(lake, "mistral");
+            EXPECT_LE(there, 2u);
+            for (uint64_t version = 1; version <= there; ++version) {
+              const std::string address = "mistral@v" + std::to_string(version);
+              EXPECT_EQ(lake.Describe(Ctx(), address)->entry.commit_id,
+                        source->Describe(Ctx(), address)->entry.commit_id);
+            }
+            return there == 2;
+          }};
+}
+
+Flow CopyAwayFlow() {
+  return {"copy away", "the other lake gets each version whole, once; this one does not change",
+          [](World& world) {
+            HoldOldVersions(world);
+            world.other = std::make_shared<store::MemoryStore>();
+            ASSERT_TRUE(Lake::Init(Ctx(), *world.other).ok());
+          },
+          [](World& world, StorePtr store) -> Status {
+            VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+            VARVE_TRY(const auto report, OpenOn(world.other)->CopyFrom(Ctx(), *lake, "llama"));
+            static_cast<void>(report);
+            return OkStatus();
+          },
+          [](World& world, Lake&) {
+            const auto there = OpenOn(world.other);
+            const uint64_t versions = Versions(*there, "llama");
+            EXPECT_LE(versions, 2u);
+            for (uint64_t version = 1; version <= versions; ++version) {
+              const auto content = Load(*there, "llama@v" + std::to_string(version));
+              EXPECT_TRUE(content.ok() && *content == world.old["llama"][version - 1]);
+            }
+            return versions == 2;
+          }};
+}
+
+Flow LoadFlow() {
+  return {"load", "the right bytes or an error; nothing in the store changes", HoldOldVersions,
+          [](World& world, StorePtr store) -> Status {
+            const auto before = store::ListAll(Ctx(), *world.base, "");
+            VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+            for (uint64_t version = 1; version <= 2; ++version) {
+              VARVE_TRY(const Content content, Load(*lake, "llama@v" + std::to_string(version)));
+              EXPECT_EQ(content, world.old["llama"][version - 1]);
+            }
+            EXPECT_EQ(store::ListAll(Ctx(), *world.base, "")->size(), before->size());
+            return OkStatus();
+          },
+          [](World&, Lake&) { return true; }};
+}
+
+Flow InitFlow() {
+  return {"init",
+          "there is a whole lake or none; init again makes it or finds it",
+          [](World& world) {
+            world.added["llama"] = {State(1, 1)};
+            world.counts_versions = false;  // Every look at the new lake saves into it.
+          },
+          [](World&, StorePtr store) -> Status {
+            const Status made = Lake::Init(Ctx(), *store);
+            const bool there = !made.ok() && made.error().code() == ErrorCode::kAlreadyExists;
+            return there ? OkStatus() : made;
+          },
+          [](World&, Lake& lake) {
+            EXPECT_TRUE(Save(lake, "llama", State(1, 1)).ok());
+            return true;
+          },
+          false};
+}
+
+std::vector<Flow> Flows() {
+  return {InitFlow(),
+          SaveFlow("save first", "fresh/model", State(3, 3)),
+          SaveFlow("save next", "llama", State(1, 3)),  // The weights are there already.
+          PutFlow(),
+          LabelFlow(),
+          ForgetFlow(),
+          CopyFlow(),
+          CopyAwayFlow(),
+          LoadFlow()};
+}
+
+struct Outcome {
+  const char* name;
+  Fault fault;
+  std::optional<fake::Fault> on_server;  // What stands for it on a real server.
+  bool survivable;                       // The retries and the commit protocol get over it.
+};
+
+const Outcome kOutcomes[] = {
+    {"crash before", Fault::kCrashBefore, {}, false},
+    {"crash after", Fault::kCrashAfter, {}, false},
+    {"crash, applied after the next process", Fault::kCrashZombie, {}, false},
+    {"answer lost", Fault::kLoseAnswer, fake::Fault::kWithholdAnswer, true},
+    {"request lost", Fault::kLoseRequest, fake::Fault::kWithholdRequest, true},
+    {"refused", Fault::kRefuse, fake::Fault::kServedButError, true},
+    {"throttled", Fault::kThrottle, fake::Fault::kSlowDown, true},
+    {"delayed duplicate", Fault::kZombie, {}, true},
+    {"store full", Fault::kFull, {}, false},
+};
+
+// --- One case. ---
+
+class Crash : public testing::Test {
+ protected:
+  void Run(Place& place);
+  void RunCase(Place& place, const Flow& flow, const Outcome& outcome, uint64_t at, bool& struck);
+  void Check(World& world, const Flow& flow, uint64_t acts, bool acknowledged);
+};
+
+// As a process that starts now sees it, after `acts` of the flow, the last one acknowledged or not.
+void Crash::Check(World& world, const Flow& flow, uint64_t acts, bool acknowledged) {
+  auto opened = Lake::Open(Ctx(), world.base, kSmall);
+  if (!opened.ok()) {
+    ASSERT_EQ(opened.error().code(), ErrorCode::kNotFound) << opened.error().ToString();
+    ASSERT_TRUE(world.old.empty() && !acknowledged) << "the lake is gone";
+    return;
+  }
+  Lake& lake = **opened;
+  for (const auto& [name, versions] : world.old) ASSERT_GE(Versions(lake, name), versions.size());
+  const auto artifacts = lake.ListArtifacts(Ctx());
+  ASSERT_TRUE(artifacts.ok()) << artifacts.error().ToString();
+  for (const ArtifactInfo& artifact : *artifacts) {
+    const uint64_t versions = Versions(lake, artifact.name);
+    const uint64_t versions_max =
+        world.old[artifact.name].size() + acts * world.added[artifact.name].size();
+    ASSERT_TRUE(versions <= versions_max || !world.counts_versions) << artifact.name;
+    for (uint64_t version = 1; version <= versions; ++version) {
+      const Content* const expected = world.Expected(artifact.name, version);
+      ASSERT_NE(expected, nullptr) << artifact.name << " was never saved";
+      const auto content = Load(lake, artifact.name + "@v" + std::to_string(version));
+      const bool forgotten = !content.ok() && content.error().code() == ErrorCode::kGone &&
+                             world.may_forget_v1 && version == 1;
+      if (forgotten) continue;
+      ASSERT_TRUE(content.ok()) << artifact.name << " v" << version << ": "
+                                << content.error().ToString();
+      ASSERT_TRUE(*content == *expected) << artifact.name << " v" << version;
+    }
+  }
+  const bool done = flow.done(world, lake);
+  ASSERT_TRUE(done || !acknowledged) << "it was acknowledged";
+}
+
+void Crash::RunCase(Place& place, const Flow& flow, const Outcome& outcome, uint64_t at,
+                    bool& struck) {
+  World world;
+  world.base = place.Fresh();
+  world.files = TemporaryFolder();
+  flow.prepare(world);
+  const auto faulty = std::make_shared<store::FaultStore>(world.base);
+  if (place.server() != nullptr && outcome.on_server.has_value()) {
+    faulty->Watch([&place, &outcome, at](uint64_t number) {
+      if (number == at) place.server()->Inject(*outcome.on_server);
+    });
+  } else {
+    faulty->Plan(outcome.fault, at);
+  }
+  const Status acted = flow.act(world, std::make_shared<store::RetryStore>(faulty, kRetry));
+  struck = faulty->requests() >= at;
+  const std::string said = acted.ok() ? "done" : acted.error().ToString();
+  SCOPED_TRACE(said);
+  const bool must_work = outcome.survivable && (flow.retries_swaps || !struck);
+  const bool must_fail = struck && !outcome.survivable && outcome.fault != Fault::kFull;
+  ASSERT_TRUE(must_fail ? !acted.ok() : acted.ok() || !must_work);
+  if (outcome.fault == Fault::kFull && !acted.ok()) {
+    ASSERT_EQ(acted.error().code(), ErrorCode::kResourceExhausted);
+  }
+  ASSERT_EQ(said.find('\n'), std::string::npos);
+  if (outcome.survivable) faulty->Settle();
+  Check(world, flow, 1, acted.ok());
+  if (HasFatalFailure()) return;
+  // The next process finds the way open, whatever is still on its way.
+  const Status again = flow.act(world, world.base);
+  ASSERT_TRUE(again.ok()) << again.error().ToString();
+  Check(world, flow, 2, true);
+  if (HasFatalFailure()) return;
+  faulty->Settle();
+  Check(world, flow, 2, true);
+  fs::remove_all(world.files);
+}
+
+void Crash::Run(Place& place) {
+  size_t cases = 0;
+  for (const Flow& flow : Flows()) {
+    for (const Outcome& outcome : kOutcomes) {
+      bool struck = true;
+      for (uint64_t at = 1; struck; ++at, ++cases) {
+        SCOPED_TRACE(std::string(flow.name) + " (" + flow.required + "), " + outcome.name +
+                     " at request " + std::to_string(at));
+        ASSERT_LT(at, kRequestsMax);
+        RunCase(place, flow, outcome, at, struck);
+        if (HasFailure()) return;
+      }
+    }
+  }
+  RecordProperty("cases", std::to_string(cases));
+}
+
+TEST_F(Crash, EveryRequestOfEveryFlowInMemory) {
+  InMemory place;
+  Run(place);
+}
+TEST_F(Crash, EveryRequestOfEveryFlowInAFolder) {
+  InFolders place;
+  Run(place);
+}
+TEST_F(Crash, EveryRequestOfEveryFlowOverHttp) {
+  OnFakeS3 place;
+  Run(place);
+}
+
+}  // namespace
+}  // namespace varve::lake
