@@ -65,7 +65,8 @@ Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
                                                 .writer = writer.get(),
                                                 .logical = &read.decoded.logical,
                                                 .base_epoch = base_epoch,
-                                                .aliases = {}}));
+                                                .aliases = {},
+                                                .named_parents = entry.parents}));
   if (published.commit_id != entry.commit_id) {
     return Error(ErrorCode::kInternal, "copying changed the commit id of '" + name + "'");
   }

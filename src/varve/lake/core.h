@@ -8,6 +8,7 @@
 #include <string>
 
 #include "varve/exec/parallel.h"
+#include "varve/exec/sync.h"
 #include "varve/format/control.h"
 #include "varve/lake/gc_guard.h"
 #include "varve/lake/heads.h"
@@ -18,6 +19,8 @@
 namespace varve::lake {
 
 using transfer::BufferPool;
+
+inline constexpr size_t kComponentsCachedMax = 100'000;
 
 struct Core {
   Core(std::shared_ptr<store::ObjectStore> object_store, LakeOptions lake_options,
@@ -39,6 +42,10 @@ struct Core {
   // Packs of other saves that were seen to exist in this session: reuse asks once per pack.
   std::mutex seen_packs_mutex;
   std::set<format::ObjectId> seen_packs;
+
+  // Components by commit object, which never changes: a retention pass reads each once.
+  Mutex components_mutex;
+  std::map<format::ObjectId, std::vector<std::string>> components;
 
   Status CheckWritable() const;  // kUnsupported on a read-only gate.
 };

@@ -32,6 +32,7 @@ struct Publication {
   const format::LogicalBytes* logical = nullptr;  // Of a commit that exists elsewhere already.
   uint64_t base_epoch = 0;
   std::vector<std::string> aliases;
+  std::vector<hash::Digest> named_parents;  // Without the version before it: for retention.
 };
 struct Published {
   uint64_t version = 0;

@@ -7,6 +7,7 @@
 #include "varve/format/gc_state.h"
 #include "varve/format/names.h"
 #include "varve/lake/internal.h"
+#include "varve/lake/retention.h"
 
 namespace varve::lake {
 namespace {
@@ -60,7 +61,38 @@ class OpenLake final : public Lake {
   Status RemoveAlias(const OpContext& ctx, std::string_view name, std::string_view alias) override;
   Status SetTag(const OpContext& ctx, std::string_view name, std::string_view tag,
                 std::string_view target_address) override;
-  Status Forget(const OpContext& ctx, std::string_view address, std::string reason) override;
+  Status Forget(const OpContext& ctx, std::string_view address, std::string reason,
+                ForgetOptions options) override {
+    return ForgetVersion(ctx, *core_, address, reason, options);
+  }
+  Status Undelete(const OpContext& ctx, std::string_view address) override {
+    return UndeleteVersion(ctx, *core_, address);
+  }
+  Status Pin(const OpContext& ctx, std::string_view address, const PinOptions& options) override {
+    return PinVersion(ctx, *core_, address, options);
+  }
+  Status Unpin(const OpContext& ctx, std::string_view address, std::string_view owner) override {
+    return UnpinVersion(ctx, *core_, address, owner);
+  }
+  Status Hold(const OpContext& ctx, std::string_view address, std::string_view owner,
+              std::string_view reason) override {
+    return HoldVersion(ctx, *core_, address, owner, reason);
+  }
+  Status Unhold(const OpContext& ctx, std::string_view address, std::string_view owner) override {
+    return UnholdVersion(ctx, *core_, address, owner);
+  }
+  Result<format::RetentionPlan> PlanRetention(const OpContext& ctx, const plan::PolicySet& policies,
+                                              const RetentionOptions& options) override {
+    return MakeRetentionPlan(ctx, *core_, policies, options);
+  }
+  Result<RetentionReport> ApplyRetention(const OpContext& ctx, const format::RetentionPlan& plan,
+                                         const ApplyOptions& options) override {
+    return ApplyRetentionPlan(ctx, *core_, plan, options);
+  }
+  Result<RetentionReport> Retain(const OpContext& ctx, const plan::PolicySet& policies,
+                                 RetentionOptions options, const std::string& by) override {
+    return lake::Retain(ctx, *core_, policies, std::move(options), by);
+  }
 
   Result<DiffReport> Diff(const OpContext& ctx, std::string_view left,
                           std::string_view right) override {
@@ -82,10 +114,6 @@ class OpenLake final : public Lake {
   void Close() override { Shut(); }
 
  private:
-  // Applies `edit` to the head of an existing artifact. `edit` sees the resolved target again on
-  // every attempt, so that a version forgotten meanwhile gets no label.
-  Status EditHead(const OpContext& ctx, std::string_view name,
-                  std::function<Status(format::Head&)> edit);
   void Shut();
 
   std::shared_ptr<Core> core_;
@@ -139,6 +167,15 @@ VersionInfo InfoOf(const format::Head& head, const format::VersionEntry& entry) 
   for (const auto& [tag, version] : head.tags) {
     if (version == entry.version) info.tags.push_back(tag);
   }
+  for (const format::Pin& pin : head.pins) {
+    if (pin.version == entry.version) info.pins.push_back(pin);
+  }
+  for (const format::Hold& hold : head.holds) {
+    if (hold.version == entry.version) info.holds.push_back(hold);
+  }
+  if (const auto layout = head.layouts.find(entry.version); layout != head.layouts.end()) {
+    info.let_go = layout->second.let_go;
+  }
   const auto tombstone = head.forgotten.find(entry.version);
   if (tombstone != head.forgotten.end()) info.forgotten = tombstone->second;
   return info;
@@ -158,26 +195,6 @@ Result<VersionInfo> OpenLake::Describe(const OpContext& ctx, std::string_view ad
   return InfoOf(at.snapshot.head, at.entry);
 }
 
-Status OpenLake::EditHead(const OpContext& ctx, std::string_view name,
-                          std::function<Status(format::Head&)> edit) {
-  VARVE_CHECK_OK(core_->CheckWritable());
-  Heads::Change change;
-  change.name = std::string(name);
-  VARVE_TRY(change.base_epoch, core_->guard.Base(ctx));
-  VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, *core_, name));
-  // Done when applying it again would change nothing.
-  change.done = [&edit](const format::Head& head) -> Result<bool> {
-    format::Head again = head;
-    if (PLANTED(43)) return true;
-    return edit(again).ok() && again.aliases == head.aliases && again.tags == head.tags &&
-           again.forgotten == head.forgotten;
-  };
-  change.edit = edit;
-  VARVE_TRY(const format::Head head, core_->heads.Commit(ctx, change));
-  static_cast<void>(head);
-  return OkStatus();
-}
-
 // The version an address names, when it names one of `name`.
 Result<uint64_t> TargetOf(const OpContext& ctx, Core& core, std::string_view name,
                           std::string_view target_address) {
@@ -191,13 +208,6 @@ Result<uint64_t> TargetOf(const OpContext& ctx, Core& core, std::string_view nam
   return at.entry.version;
 }
 
-Status CheckLive(const format::Head& head, uint64_t version) {
-  const auto tombstone = head.forgotten.find(version);
-  if (tombstone == head.forgotten.end()) return OkStatus();
-  return Error(ErrorCode::kGone, "v" + std::to_string(version) + " of '" + head.name +
-                                     "' was forgotten: " + tombstone->second.reason);
-}
-
 Status CheckRoom(const std::map<std::string, uint64_t>& labels, std::string_view label) {
   if (labels.size() < format::kLabelsMax || labels.contains(std::string(label))) return OkStatus();
   return Error(ErrorCode::kResourceExhausted,
@@ -208,7 +218,7 @@ Status OpenLake::SetAlias(const OpContext& ctx, std::string_view name, std::stri
                           std::string_view target_address) {
   VARVE_CHECK_OK(format::CheckLabel(alias));
   VARVE_TRY(const uint64_t version, TargetOf(ctx, *core_, name, target_address));
-  return EditHead(ctx, name, [&](format::Head& head) -> Status {
+  return EditHead(ctx, *core_, name, [&](format::Head& head) -> Status {
     VARVE_CHECK_OK(CheckLive(head, version));
     if (head.tags.contains(std::string(alias))) {
       return Error(ErrorCode::kAlreadyExists, "'" + std::string(alias) + "' is a tag of '" +
@@ -227,7 +237,7 @@ Status OpenLake::RemoveAlias(const OpContext& ctx, std::string_view name, std::s
     return Error(ErrorCode::kNotFound,
                  "no alias '" + std::string(alias) + "' in '" + std::string(name) + "'");
   }
-  return EditHead(ctx, name, [&](format::Head& head) {
+  return EditHead(ctx, *core_, name, [&](format::Head& head) {
     head.aliases.erase(std::string(alias));
     return OkStatus();
   });
@@ -237,7 +247,7 @@ Status OpenLake::SetTag(const OpContext& ctx, std::string_view name, std::string
                         std::string_view target_address) {
   VARVE_CHECK_OK(format::CheckLabel(tag));
   VARVE_TRY(const uint64_t version, TargetOf(ctx, *core_, name, target_address));
-  return EditHead(ctx, name, [&](format::Head& head) -> Status {
+  return EditHead(ctx, *core_, name, [&](format::Head& head) -> Status {
     VARVE_CHECK_OK(CheckLive(head, version));
     VARVE_CHECK_OK(CheckRoom(head.tags, tag));
     if (PLANTED(36)) head.tags[std::string(tag)] = version;
@@ -246,24 +256,6 @@ Status OpenLake::SetTag(const OpContext& ctx, std::string_view name, std::string
       return Error(ErrorCode::kAlreadyExists, "'" + std::string(tag) + "' of '" + head.name +
                                                   "' is taken; a tag never moves, use an alias");
     }
-    return OkStatus();
-  });
-}
-
-Status OpenLake::Forget(const OpContext& ctx, std::string_view address, std::string reason) {
-  VARVE_TRY(const Resolved at, Resolve(ctx, *core_, address));
-  const uint64_t version = at.entry.version;
-  const int64_t time_ms = ctx.clock().WallMs();
-  return EditHead(ctx, at.snapshot.head.name, [&](format::Head& head) -> Status {
-    for (const auto* labels : {&head.aliases, &head.tags}) {
-      for (const auto& [label, target] : *labels) {
-        if (target != version) continue;
-        return Error(ErrorCode::kConflict, "v" + std::to_string(version) + " of '" + head.name +
-                                               "' is kept by '" + label +
-                                               "'; move or remove the alias first");
-      }
-    }
-    head.forgotten.try_emplace(version, format::Tombstone{time_ms, reason});
     return OkStatus();
   });
 }

@@ -22,6 +22,8 @@
 #include "varve/format/commit.h"
 #include "varve/format/head.h"
 #include "varve/lake/gc.h"
+#include "varve/format/retention_plan.h"
+#include "varve/plan/retention_policy.h"
 #include "varve/result.h"
 #include "varve/store/object_store.h"
 
@@ -59,6 +61,38 @@ struct SaveReport {
   uint64_t shared_bytes = 0;  // Raw bytes not sent because they were there.
   uint64_t objects_written = 0;
   double staged_s = 0, durable_s = 0, committed_s = 0;  // Since the session began.
+};
+
+struct ForgetOptions {
+  std::string by;      // Who, for people.
+  std::string policy;  // The policy that asked for it; empty: a person.
+  // Its objects stay, and it may be brought back, for so long by the store's clock.
+  int64_t grace_ms = plan::kGraceMsDefault;
+};
+inline constexpr int64_t kGraceMsMax = plan::kDurationMsMax;
+
+struct PinOptions {
+  std::string owner;   // One pin per version and owner; pinning again moves its date.
+  int64_t for_ms = 0;  // 0: until it is lifted.
+  bool lease = false;  // A reader's, for the time of its reading.
+  std::string reason;
+};
+
+struct RetentionOptions {
+  std::vector<std::string> artifacts;  // That may lose something; empty: all.
+  bool allow_unknown_metrics = false;  // Else a metric that no version has is an error.
+  bool measure = true;              // Reads every commit object of the lake to say what it frees.
+  std::optional<int64_t> as_of_ms;  // The time it is judged at; none: the store's now.
+};
+struct ApplyOptions {
+  std::string by;      // Who, for people.
+  std::string ack;     // The plan's id, for one that passes a limit.
+  bool fresh = false;  // The caller made the plan just now: it is not judged a second time.
+};
+struct RetentionReport {
+  uint64_t forgotten = 0, thinned = 0;  // Versions.
+  uint64_t written_bytes = 0;           // Of commit objects of thinned versions.
+  std::vector<std::string> warnings;
 };
 
 class LakeImpl;
@@ -105,6 +139,9 @@ struct VersionInfo {
   format::VersionEntry entry;
   std::vector<std::string> aliases, tags;
   std::optional<format::Tombstone> forgotten;
+  std::vector<format::Pin> pins;
+  std::vector<format::Hold> holds;
+  std::vector<std::string> let_go;  // Components it no longer has: it cannot be resumed from.
 };
 struct ArtifactInfo {
   std::string name, artifact_type;
@@ -181,8 +218,32 @@ class Lake {
   // Once written a tag never moves: kAlreadyExists.
   virtual Status SetTag(const OpContext& ctx, std::string_view name, std::string_view tag,
                         std::string_view target_address) = 0;
-  // kConflict while an alias or a tag names the version.
-  virtual Status Forget(const OpContext& ctx, std::string_view address, std::string reason) = 0;
+  // kConflict while an alias, a tag, a hold or a pin names the version.
+  virtual Status Forget(const OpContext& ctx, std::string_view address, std::string reason,
+                        ForgetOptions options = {}) = 0;
+  // Brings back what was forgotten ("llama@v3"), or the components that were let go of it. kGone
+  // once the collector took, or began to take, any of its objects.
+  virtual Status Undelete(const OpContext& ctx, std::string_view address) = 0;
+  // A pin keeps a version until its date, a hold until it is lifted; no policy passes either.
+  virtual Status Pin(const OpContext& ctx, std::string_view address, const PinOptions& options) = 0;
+  virtual Status Unpin(const OpContext& ctx, std::string_view address, std::string_view owner) = 0;
+  virtual Status Hold(const OpContext& ctx, std::string_view address, std::string_view owner,
+                      std::string_view reason) = 0;
+  virtual Status Unhold(const OpContext& ctx, std::string_view address, std::string_view owner) = 0;
+
+  // What `policies` would let go now, and why; changes nothing.
+  virtual Result<format::RetentionPlan> PlanRetention(const OpContext& ctx,
+                                                      const plan::PolicySet& policies,
+                                                      const RetentionOptions& options) = 0;
+  // Carries out a plan: one conditional write per artifact. Refuses, with what changed, one that is
+  // older than 24 hours or whose lake moved on (kConflict), and one past its limit without `ack`.
+  // On an error artifacts before it, by name, were done; the message says how many versions.
+  virtual Result<RetentionReport> ApplyRetention(const OpContext& ctx,
+                                                 const format::RetentionPlan& plan,
+                                                 const ApplyOptions& options) = 0;
+  // Both at once, again when another writer moved first: for savers that keep their own house.
+  virtual Result<RetentionReport> Retain(const OpContext& ctx, const plan::PolicySet& policies,
+                                         RetentionOptions options, const std::string& by) = 0;
 
   virtual Result<DiffReport> Diff(const OpContext& ctx, std::string_view left,
                                   std::string_view right) = 0;

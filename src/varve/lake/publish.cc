@@ -20,7 +20,8 @@ std::string Shorten(const std::string& text, size_t bytes_max) {
 }
 
 format::VersionEntry EntryOf(const format::Commit& commit, const hash::Digest& commit_id,
-                             const format::ObjectId& meta_id, uint64_t stored_bytes) {
+                             const format::ObjectId& meta_id, uint64_t stored_bytes,
+                             const std::vector<hash::Digest>& named_parents) {
   format::VersionEntry entry;
   entry.commit_id = commit_id;
   entry.meta_id = meta_id;
@@ -32,6 +33,7 @@ format::VersionEntry EntryOf(const format::Commit& commit, const hash::Digest& c
   for (const auto& [metric, value] : commit.header.metrics) {
     if (entry.metrics.size() < format::kEntryMetricsMax) entry.metrics.emplace(metric, value);
   }
+  entry.parents = named_parents;
   return entry;
 }
 
@@ -61,6 +63,12 @@ Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& pub
     const int64_t previous_ms = head.versions.empty() ? 0 : head.versions.back().time_ms;
     entry.time_ms = std::max(ctx.clock().WallMs(), PLANTED(17) ? 0 : previous_ms + 1);
     head.versions.push_back(entry);
+    // A copy of a thinned version is one.
+    for (const format::LetGo& row : publication.commit->let_go) {
+      format::Layout& layout = head.layouts[entry.version];
+      layout.meta_id = entry.meta_id;
+      layout.let_go.push_back(row.component);
+    }
     for (const std::string& alias : publication.aliases) {
       if (head.tags.contains(alias)) {
         return Error(ErrorCode::kAlreadyExists,
@@ -142,9 +150,10 @@ Result<Published> Publish(const OpContext& ctx, Core& core, const Publication& p
     published.commit_id = encoded.commit_id;
     published.stored_bytes = attempt.writer->stored_bytes() + meta_bytes;
     Condemned condemned;
-    const auto version = Append(
-        ctx, core, attempt,
-        EntryOf(*attempt.commit, encoded.commit_id, meta_id, published.stored_bytes), condemned);
+    const auto version = Append(ctx, core, attempt,
+                                EntryOf(*attempt.commit, encoded.commit_id, meta_id,
+                                        published.stored_bytes, publication.named_parents),
+                                condemned);
     if (version.ok()) {
       published.version = *version;
       return published;

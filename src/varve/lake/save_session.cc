@@ -30,7 +30,11 @@ class Session final : public SaveSession {
         base_epoch_(base_epoch),
         begun_ns_(begun_ns) {}
 
-  void SetParents(std::vector<hash::Digest> parents) { parents_ = std::move(parents); }
+  // `named`: those of them that the caller named.
+  void SetParents(std::vector<hash::Digest> parents, std::vector<hash::Digest> named) {
+    parents_ = std::move(parents);
+    named_parents_ = std::move(named);
+  }
 
   Status AddTensor(const OpContext& ctx, std::string name, codec::DType dtype,
                    std::vector<uint64_t> shape, ByteView data, Hold hold) override {
@@ -138,7 +142,8 @@ class Session final : public SaveSession {
                                                   .writer = writer_.get(),
                                                   .logical = nullptr,
                                                   .base_epoch = base_epoch_,
-                                                  .aliases = options_.aliases}));
+                                                  .aliases = options_.aliases,
+                                                  .named_parents = named_parents_}));
     SaveReport report;
     report.version = published.version;
     report.commit_id = published.commit_id;
@@ -216,7 +221,7 @@ class Session final : public SaveSession {
   const uint64_t base_epoch_;
   const int64_t begun_ns_;
   int64_t staged_ns_ = 0;
-  std::vector<hash::Digest> parents_;
+  std::vector<hash::Digest> parents_, named_parents_;
   std::vector<format::TensorRow> tensors_;
   std::vector<Item> tensor_items_;
   std::map<std::string, size_t> tensor_index_;
@@ -279,8 +284,12 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
     if (previous->read.has_value()) writer->AddBase(previous->read->decoded.commit);
     parents.push_back(previous->entry.commit_id);
   }
+  std::vector<hash::Digest> named;
   for (const std::string& address : options.parents) {
     VARVE_TRY(const Resolved parent, Resolve(ctx, *core, address));
+    if (std::find(named.begin(), named.end(), parent.entry.commit_id) == named.end()) {
+      named.push_back(parent.entry.commit_id);
+    }
     VARVE_TRY(const ReadCommitReply base, ReadCommit(ctx, *core, parent.entry));
     writer->AddBase(base.decoded.commit);
     if (std::find(parents.begin(), parents.end(), parent.entry.commit_id) == parents.end()) {
@@ -292,7 +301,7 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
   }
   auto session = std::make_unique<Session>(core, std::move(name), std::move(options),
                                            std::move(writer), base_epoch, begun_ns);
-  session->SetParents(std::move(parents));
+  session->SetParents(std::move(parents), std::move(named));
   return std::unique_ptr<SaveSession>(std::move(session));
 }
 

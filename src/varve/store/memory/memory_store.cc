@@ -13,6 +13,12 @@ Status CheckKey(const OpContext& ctx, const Key& key) {
   return ctx.Check();
 }
 
+// What a reply says of an object: the store's clock is that of the reply.
+ObjectInfo Now(const OpContext& ctx, ObjectInfo info) {
+  info.store_time_ms = ctx.clock().WallMs();
+  return info;
+}
+
 }  // namespace
 
 MemoryStore::Object& MemoryStore::Store(const OpContext& ctx, const Key& key, ByteView body) {
@@ -29,7 +35,7 @@ Result<ObjectInfo> MemoryStore::Head(const OpContext& ctx, const Key& key) {
   const std::lock_guard lock(mutex_);
   const auto found = objects_.find(key.str());
   if (found == objects_.end()) return At(ErrorCode::kNotFound, "no such object", "head", key);
-  return found->second.info;
+  return Now(ctx, found->second.info);
 }
 
 Result<GetReply> MemoryStore::Get(const OpContext& ctx, const Key& key, const GetOptions& options) {
@@ -38,7 +44,7 @@ Result<GetReply> MemoryStore::Get(const OpContext& ctx, const Key& key, const Ge
   const auto found = objects_.find(key.str());
   if (found == objects_.end()) return At(ErrorCode::kNotFound, "no such object", "get", key);
   GetReply reply;
-  reply.info = found->second.info;
+  reply.info = Now(ctx, found->second.info);
   const ByteView body = found->second.body;
   if (options.if_none_match == reply.info.etag) {
     reply.not_modified = true;
@@ -65,7 +71,7 @@ Result<ObjectInfo> MemoryStore::GetRange(const OpContext& ctx, const Key& key, u
     return At(ErrorCode::kCorrupt, "the object ends before the range does", "get range", key);
   }
   std::copy_n(body.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
-  return found->second.info;
+  return Now(ctx, found->second.info);
 }
 
 Result<ObjectInfo> MemoryStore::PutNew(const OpContext& ctx, const Key& key, ByteView body) {
