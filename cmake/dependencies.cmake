@@ -9,10 +9,13 @@ endif()
 
 # Static, so that the Python extension can hide them: another copy in the process is never ours.
 find_library(ZSTD_STATIC libzstd.a REQUIRED)
+find_library(YAML_STATIC libyaml.a REQUIRED)
 find_library(CRYPTO_STATIC libcrypto.a REQUIRED)
 find_path(BLAKE3_INCLUDE llvm-c/blake3.h PATHS /usr/lib/llvm-16/include REQUIRED)
 find_library(BLAKE3_STATIC libLLVMSupport.a PATHS /usr/lib/llvm-16/lib REQUIRED)
 
+add_library(varve_yaml INTERFACE)
+target_link_libraries(varve_yaml INTERFACE ${YAML_STATIC})
 add_library(varve_zstd INTERFACE)
 target_link_libraries(varve_zstd INTERFACE ${ZSTD_STATIC})
 add_library(varve_crypto INTERFACE)

@@ -20,6 +20,7 @@ packages=(
   libssl-dev             # static libcrypto: SHA-256 and the signatures of S3 requests
   libpugixml-dev         # the XML of S3
   nlohmann-json3-dev     # small control objects, and --json
+  libyaml-dev            # static libyaml: policy files in YAML
   libzstd-dev            # static libzstd: compression and entropy coding
   libcli11-dev           # the command line
   llvm-16-dev            # static libLLVMSupport: BLAKE3

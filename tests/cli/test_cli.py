@@ -81,5 +81,5 @@ def test_damage_is_found(varve, tmp_path):
 
 
 def test_every_verb_has_help_with_an_example(varve):
-    for verb in "init ls log show diff put get alias unalias tag forget verify copy".split():
+    for verb in "init ls log show diff put get alias unalias tag forget undelete pin unpin hold unhold retain verify copy".split():
         assert "Example: varve" in varve(verb, "--help").stdout

@@ -45,6 +45,11 @@ Verb& Verb::Words(const char* name, std::vector<std::string>& into, const char* 
   return *this;
 }
 
+Verb& Verb::OptionalWords(const char* name, std::vector<std::string>& into, const char* help) {
+  impl_->app.add_option(name, into, help);
+  return *this;
+}
+
 Verb& Verb::LakeWord() { return OptionalWord("lake", impl_->lake, "the lake; the same as --lake"); }
 
 Verb& Verb::Option(const char* names, std::string& into, const char* help) {

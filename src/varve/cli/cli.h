@@ -34,6 +34,7 @@ class Verb {
   Verb& Word(const char* name, std::string& into, const char* help);
   Verb& OptionalWord(const char* name, std::string& into, const char* help);
   Verb& Words(const char* name, std::vector<std::string>& into, const char* help);  // One or more.
+  Verb& OptionalWords(const char* name, std::vector<std::string>& into, const char* help);
   // The lake as a word, for verbs about a whole lake; the same as --lake.
   Verb& LakeWord();
 

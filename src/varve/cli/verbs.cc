@@ -17,6 +17,12 @@ void AddVerbs(Cli& cli) {
   AddTag(cli);
   AddForget(cli);
   AddGc(cli);
+  AddUndelete(cli);
+  AddPin(cli);
+  AddUnpin(cli);
+  AddHold(cli);
+  AddUnhold(cli);
+  AddRetain(cli);
   AddVerify(cli);
   AddCopy(cli);
 }
