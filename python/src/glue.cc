@@ -129,4 +129,5 @@ NB_MODULE(_core, m) {
   varve::python::BindSave(m);
   varve::python::BindVersion(m);
   varve::python::BindLake(m);
+  varve::python::BindRetention(m);
 }

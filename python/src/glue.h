@@ -116,5 +116,6 @@ struct PyLake {
 void BindSave(nb::module_& m);
 void BindVersion(nb::module_& m);
 void BindLake(nb::module_& m);
+void BindRetention(nb::module_& m);
 
 }  // namespace varve::python

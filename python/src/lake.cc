@@ -11,6 +11,7 @@ nb::dict InfoDict(const lake::VersionInfo& info) {
   dict["tags"] = nb::cast(info.tags);
   dict["forgotten"] = info.forgotten.has_value() ? nb::object(nb::cast(info.forgotten->reason))
                                                  : nb::object(nb::none());
+  dict["let_go"] = nb::cast(info.let_go);
   return dict;
 }
 
@@ -165,11 +166,6 @@ void BindLake(nb::module_& m) {
               const std::string& target) {
              lake::Lake& lake = self.lake.Use();
              Do([&](const OpContext& ctx) { return lake.SetTag(ctx, name, tag, target); });
-           })
-      .def("forget",
-           [](PyLake& self, const std::string& address, const std::string& reason) {
-             lake::Lake& lake = self.lake.Use();
-             Do([&](const OpContext& ctx) { return lake.Forget(ctx, address, reason); });
            })
       .def("diff", &Diff)
       .def("verify", &Verify)

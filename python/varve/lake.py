@@ -288,10 +288,73 @@ class Lake:
         self._check()
         self._core.set_tag(text(name, "the name"), text(tag, "the tag"), _address(name, target))
 
-    def forget(self, address: str, *, reason: str = "") -> None:
-        """Makes a version unreachable; its bytes go when the lake is collected. ConflictError while labelled."""
+    # Keeping and letting go; docs/retention.md.
+
+    def forget(self, address: str, *, reason: str = "", grace_s: float = 7 * 86400) -> None:
+        """Makes a version unreachable; for `grace_s` seconds it can be brought back, then the collector may take it.
+
+        Raises:
+            ConflictError: an alias, tag, pin or hold names it.
+        """
         self._check()
-        self._core.forget(text(address, "the address"), text(reason, "the reason"))
+        if not 0 <= grace_s <= 3e9:
+            raise InvalidError("grace_s is 0 to 3e9")
+        _core.forget(self._core, text(address, "the address"), text(reason, "the reason"), int(grace_s * 1000))
+
+    def undelete(self, address: str) -> None:
+        """Brings back a forgotten version ("llama@v3"), or the components that retention let go of it.
+
+        Raises:
+            GoneError: the collector took, or began to take, some of its bytes.
+        """
+        self._check()
+        _core.undelete(self._core, text(address, "the address"))
+
+    def pin(self, address: str, *, owner: str = "", for_s: float | None = None, reason: str = "") -> None:
+        """Keeps a version for `owner` (you unless given), for so many seconds or until `unpin`. No policy passes it."""
+        self._check()
+        if for_s is not None and not 0 < for_s <= 3e9:
+            raise InvalidError("for_s is positive")
+        count = 0 if for_s is None else int(for_s * 1000)
+        _core.pin(self._core, text(address, "the address"), text(owner, "the owner"), count, text(reason, "the reason"))
+
+    def unpin(self, address: str, *, owner: str = "") -> None:
+        """Lifts a pin of `owner`."""
+        self._check()
+        _core.unpin(self._core, text(address, "the address"), text(owner, "the owner"))
+
+    def hold(self, address: str, *, owner: str = "", reason: str = "") -> None:
+        """Keeps a version until `unhold`; no policy and no date passes it."""
+        self._check()
+        _core.hold(self._core, text(address, "the address"), text(owner, "the owner"), text(reason, "the reason"))
+
+    def unhold(self, address: str, *, owner: str = "") -> None:
+        """Lifts a hold of `owner`."""
+        self._check()
+        _core.unhold(self._core, text(address, "the address"), text(owner, "the owner"))
+
+    def plan_retention(self, policy: str, names: str | Iterable[str] = ()) -> dict[str, Any]:
+        """What `policy` would let go of `names` (all unless given), and why; changes nothing.
+
+        Raises:
+            InvalidError: with line and column; also for a metric no version has, and a policy that would empty a group.
+        """
+        self._check()
+        chosen = [names] if isinstance(names, str) else list(names)
+        found: dict[str, Any] = json.loads(_core.plan_retention(self._core, text(policy, "the policy"), chosen))
+        return found
+
+    def apply_retention(self, plan: Mapping[str, Any], *, ack: str = "") -> dict[str, Any]:
+        """Carries out a plan: one conditional write per artifact.
+
+        Args:
+            ack: the plan's id, for one that passes its limit.
+
+        Raises:
+            ConflictError: the lake moved on since; says what changed. InvalidError: older than a day, or edited.
+        """
+        self._check()
+        return _core.apply_retention(self._core, json.dumps(plan), text(ack, "ack"))
 
     def verify(self, address: str) -> Verification:
         """Reads and hashes again everything a version names. Damage is a result, not an exception."""

@@ -39,6 +39,10 @@ class PendingSave:
         """True once the save was committed or failed. Does not block."""
         return self._finished.is_set()
 
+    def settle(self) -> None:
+        """Blocks until the save was committed or failed; raises nothing, and leaves a failure unseen."""
+        self._finished.wait()
+
     def result(self, timeout: float | None = None) -> SaveReport:
         """Blocks until the version is committed and returns its report.
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from .errors import InvalidError, NotFoundError, UnsupportedError
+from .errors import GoneError, InvalidError, NotFoundError
+from .keeper import Keeper
 from .lake import Lake
+from .options import text
 from .pending import PendingSave
 
 __all__ = ["Checkpointer"]
@@ -36,7 +38,10 @@ class Checkpointer:
         extra: a dict saved and restored beside them (data position, scaler state); plain values and tensors.
             `resume` replaces its content.
         every: steps between saves, at least 1.
-        keep: reserved for retention; must be None in this release (UnsupportedError).
+        keep: what to keep of this artifact, in the language of docs/retention.md, such as
+            "last 3; best 2 by val_loss min; every 1000 steps of weights"; the rest is let go after each commit, behind
+            the loop, and can be brought back for 7 days. None keeps all. A pass that fails is logged and warned of at
+            the next save or at close; InvalidError here, with line and column, for rules that do not parse.
         memory_bytes: as in Lake.save_async.
 
     A save copies the state before it returns and uploads behind the training loop; a failed one raises at the
@@ -51,8 +56,6 @@ class Checkpointer:
         self, lake: Lake, name: str, *, model: Any, optimizer: Any = None, scheduler: Any = None,
         extra: dict[str, Any] | None = None, every: int = 100, keep: str | None = None, memory_bytes: int | None = None,
     ) -> None:
-        if keep is not None:
-            raise UnsupportedError("keep: retention is not in this release; leave it out")
         if every < 1:
             raise InvalidError("every must be at least 1")
         self._lake, self._name, self._every, self._memory_bytes = lake, name, every, memory_bytes
@@ -60,16 +63,18 @@ class Checkpointer:
         self.extra = extra if extra is not None else {}
         self.lost_ms: list[float] = []
         self.last: PendingSave | None = None
+        self._keeper = None if keep is None else Keeper(lake._core, name, text(keep, "keep"))
         lake._core.warm(_expected_bytes(model, optimizer))
 
     def resume(self, address: str | None = None) -> int:
-        """Restores the newest version, or `address`, random states included. Blocks.
+        """Restores the newest version that is whole, or `address`, random states included. Blocks.
 
         Returns:
             The step it was saved at; 0 when the artifact does not exist or has no version left.
 
         Raises:
             InvalidError: the version was not saved by a Checkpointer, or lacks a part asked for.
+            GoneError: there are versions, and retention let go of components of every one.
             CorruptError, StorageError: it is there and cannot be read; training does not start over silently.
         """
         if address is None:
@@ -80,6 +85,9 @@ class Checkpointer:
             live = [version for version in versions if version.forgotten is None]
             if not live:
                 return 0
+            live = [version for version in live if not version.let_go]
+            if not live:
+                raise GoneError(f"every version of '{self._name}' was thinned; resume needs a whole one: varve undelete")
             address = f"{self._name}@v{live[0].version}"
         state = self._lake.load(address)
         if not isinstance(state, dict) or state.get("checkpointer") != _FORM:
@@ -108,17 +116,26 @@ class Checkpointer:
     def save(self, step: int, metrics: Mapping[str, float] | None = None) -> PendingSave:
         """Saves now; returns once the state is copied. Raises a failure of an earlier save."""
         begun = time.perf_counter()
+        if self._keeper is not None:
+            self._keeper.report()
         state: dict[str, Any] = {"checkpointer": _FORM, "step": int(step)}
         for part, holder in self._parts.items():
             state[part] = None if holder is None else holder.state_dict()
         state |= {"extra": dict(self.extra), "rng": _random_states()}
         self.last = self._lake.save_async(self._name, state, step=step, metrics=metrics, memory_bytes=self._memory_bytes)
+        if self._keeper is not None:
+            self._keeper.after(self.last)
         self.lost_ms.append((time.perf_counter() - begun) * 1000)
         return self.last
 
     def close(self) -> None:
-        """Blocks until every save is committed; raises the first failure nobody has seen."""
-        self._lake.wait()
+        """Blocks until every save is committed and retention has run; raises the first failure nobody has seen."""
+        try:
+            self._lake.wait()
+        finally:
+            if self._keeper is not None:
+                self._keeper.wait()
+                self._keeper.report()
 
     def __enter__(self) -> Checkpointer:
         return self

@@ -49,6 +49,7 @@ class Version(_Row):
     aliases: list[str]
     tags: list[str]
     forgotten: str | None
+    let_go: list[str]  # Components that retention let go: what is left loads, but is no state to resume from.
 
 
 @dataclasses.dataclass(frozen=True)

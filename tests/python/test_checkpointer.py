@@ -78,8 +78,8 @@ def test_what_is_no_checkpoint_is_not_resumed(lake):
     assert Checkpointer(lake, "bare", model=model).resume() == 0
 
 
-def test_reserved_and_wrong_arguments(lake):
-    with pytest.raises(errors.UnsupportedError, match="retention"):
-        Checkpointer(lake, "x", model=None, keep="last 3")
+def test_wrong_arguments(lake):
+    with pytest.raises(errors.InvalidError, match="1:6: 'last' wants"):
+        Checkpointer(lake, "x", model=None, keep="last 0")
     with pytest.raises(errors.InvalidError):
         Checkpointer(lake, "x", model=None, every=0)

@@ -167,8 +167,8 @@ def test_resuming_equals_never_having_stopped(lake):
         return losses
 
     assert run("whole", [20]) == run("stopped", [10, 20])
-    with pytest.raises(errors.UnsupportedError):
-        Checkpointer(lake, "x", model=None, keep="last 3")
+    with pytest.raises(errors.InvalidError):
+        Checkpointer(lake, "x", model=None, keep="lats 3")
 
 
 def test_a_damaged_byte_is_named_and_never_returned(lake, tmp_path):
