@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 from . import _core
-from .errors import VarveError
+from .errors import ConflictError, VarveError
 from .pending import PendingSave
 
 __all__ = ["Keeper"]
@@ -86,6 +86,8 @@ class Keeper:
                 continue  # Nothing new is there, or a later pass does both.
             try:
                 self._note(_core.retain_here(self._core, self._rules, [self._name]))
+            except ConflictError as error:  # Another save moved first; the pass after it does both.
+                _log.info("retention of '%s' waits for the next commit: %s", self._name, error)
             except BaseException as error:  # noqa: BLE001 - nothing of it may reach the training loop.
                 with self._changed:
                     self._fail(str(error) if isinstance(error, VarveError) else repr(error))

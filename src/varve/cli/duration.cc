@@ -20,8 +20,12 @@ Result<int64_t> DurationMs(const std::string& option, const std::string& text) {
 std::string Who() {
   char host[256] = "";
   gethostname(host, sizeof host - 1);
-  const passwd* user = getpwuid(getuid());
-  return std::string(user != nullptr ? user->pw_name : std::to_string(getuid())) + "@" + host;
+  char memory[4096];
+  passwd entry{};
+  passwd* user = nullptr;
+  const bool known =
+      getpwuid_r(getuid(), &entry, memory, sizeof memory, &user) == 0 && user != nullptr;
+  return (known ? std::string(user->pw_name) : std::to_string(getuid())) + "@" + host;
 }
 
 }  // namespace varve::cli

@@ -66,6 +66,7 @@ Json EntryJson(const lake::VersionInfo& info) {
                {"tags", info.tags}};
   json["step"] = entry.has_step ? Json(entry.step) : Json();
   json["forgotten"] = info.forgotten.has_value() ? Json(info.forgotten->reason) : Json();
+  json["let_go"] = info.let_go;
   return json;
 }
 
@@ -75,6 +76,7 @@ std::string Labels(const lake::VersionInfo& info) {
     for (const std::string& name : *names) labels += (labels.empty() ? "" : ",") + name;
   }
   if (info.forgotten.has_value()) labels += labels.empty() ? "(forgotten)" : " (forgotten)";
+  if (!info.let_go.empty()) labels += labels.empty() ? "(thinned)" : " (thinned)";
   return labels;
 }
 

@@ -49,7 +49,7 @@ Status Plan(Cli& cli, const Args& args) {
   const format::EncodedRetentionPlan encoded = format::EncodeRetentionPlan(plan);
   if (!args.out.empty()) {
     std::ofstream file(args.out, std::ios::binary | std::ios::trunc);
-    file << encoded.json << "\n";
+    file.write(encoded.json.data(), static_cast<std::streamsize>(encoded.json.size()));
     file.close();
     if (!file)
       return Error(ErrorCode::kInvalidArgument, "cannot write the plan to '" + args.out + "'");

@@ -8,6 +8,7 @@ namespace varve::lake {
 namespace {
 
 constexpr int64_t kPlanAgeMsMax = 86'400'000;
+constexpr int64_t kMinuteMs = 60'000;
 constexpr int kRetainTriesMax = 3;
 constexpr int64_t kPlanAheadMsMax = 300'000;  // A plan from the future: someone's clock is wrong.
 
@@ -143,9 +144,12 @@ class Applier {
       VARVE_TRY(ThinVersion thin, Thin(snapshot.head, *item, change.used, written_bytes));
       thinned.push_back(std::move(thin));
     }
+    // To the minute, so that what a busy saver lets go of shares rows; the grace is never cut.
+    const int64_t minute_ms = now_ms_ / kMinuteMs * kMinuteMs;
     const auto tombstone_of = [&](const format::RetentionItem& item) {
       return format::Tombstone{
-          now_ms_, "retention", options_.by, item.policy, now_ms_ + item.grace_ms, base_epoch_};
+          minute_ms,  "retention", options_.by, item.policy, minute_ms + kMinuteMs + item.grace_ms,
+          base_epoch_};
     };
     change.done = [&](const format::Head& head) {
       const auto buried = [&](const format::RetentionItem* item) {

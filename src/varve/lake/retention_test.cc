@@ -121,7 +121,8 @@ TEST(Retention, LetsGoByThePolicyAndBringsBackWithinTheGrace) {
   const format::Tombstone tombstone = house.Head().forgotten.at(1);
   EXPECT_EQ(tombstone.by, "ada@host");
   EXPECT_EQ(tombstone.policy, "nightly");
-  EXPECT_EQ(tombstone.until_ms - tombstone.time_ms, 7 * kDay);
+  EXPECT_GE(tombstone.until_ms, house.clock.now_ms + 7 * kDay);
+  EXPECT_LE(tombstone.until_ms, house.clock.now_ms + 7 * kDay + 60'000);
   ASSERT_TRUE(house.lake->Undelete(house.ctx, "llama@v2").ok());
   EXPECT_EQ(house.Load(2), "");
   EXPECT_EQ(house.lake->Undelete(house.ctx, "llama@v2").error().code(),
@@ -324,6 +325,7 @@ TEST(Retention, TheFloorStandsOnWhatIsThere) {
   const auto commit = (*house.lake->OpenAt(house.ctx, "llama@v3"))->commit();
   const std::vector<store::Key> pack{store::Key(format::PackKey(commit.packs[0].id))};
   ASSERT_TRUE(house.memory->Delete(house.ctx, pack).ok());
+  house.lake = house.Open(house.memory);  // Its own writes a lake believes without asking again.
   const auto plan = house.Plan("last 1");
   ASSERT_TRUE(plan.ok());
   EXPECT_EQ(plan->LetGo(), 1u);
