@@ -11,6 +11,7 @@
 
 #include "varve/base/random.h"
 #include "varve/format/gc_state.h"
+#include "varve/format/object_key.h"
 #include "varve/lake/lake.h"
 #include "varve/store/fault/fault_store.h"
 #include "varve/store/memory/memory_store.h"
@@ -337,7 +338,8 @@ TEST(Retention, TheFloorStandsOnWhatIsThere) {
 // A writer and collector of another process, by hand: the lists that undelete must respect.
 void Condemn(House& house, std::vector<format::ObjectId> ids, uint64_t epoch) {
   std::sort(ids.begin(), ids.end());
-  const std::string key = "gc/list/" + std::to_string(epoch) + "-d-test";
+  const std::string key =
+      format::GcListKey(epoch, true, format::ObjectId::Make(7, static_cast<uint32_t>(epoch)), 0);
   ASSERT_TRUE(house.memory->PutNew(house.ctx, store::Key(key), *format::EncodeGcList(ids)).ok());
   const auto now = house.memory->Get(house.ctx, store::Key(std::string(format::kGcStateKey)), {});
   format::GcState state = *format::DecodeGcState(AsText(now->body));
