@@ -76,7 +76,8 @@ bool ForgetOnce(World& world, Process& process, lake::Lake& lake) {
   const uint64_t version = AnyVersion(world, process, artifact);
   const std::string target = artifact + "@v" + std::to_string(version);
   const Operation operation(world, process);
-  const Status done = lake.Forget(operation.ctx, target, "old");
+  const Status done =
+      lake.Forget(operation.ctx, target, "old", {.by = "", .policy = "", .grace_ms = 0});
   if (process.dead || world.failed()) return false;
   world.CountOperation(done.ok());
   world.Note(process, "FORGOT", target, done.ok() ? "ok" : ErrorName(done.error().code()));

@@ -111,7 +111,7 @@ expect: {run@v1: weights, run@v2: FATE, run@v4: stays}
     done = varve.run("retain", "test", "bad.yaml", "--json")
     assert done.returncode == INVALID
     assert json.loads(done.stdout)["failures"] == [
-        "8:34: run@v2: expected 'stays', got 'goes' (nearest was best 1 by loss min of weights: it is number 2)"]
+        "8:35: run@v2: expected 'stays', got 'goes' (nearest was last 2: it is number 3)"]
 
 
 def test_knobs_of_others_are_translated(varve):

@@ -73,7 +73,7 @@ TEST(Gc, MoreThanAThirdIsRefusedUntilForced) {
   const auto lake = GcOpen(memory);
   for (uint64_t i = 1; i <= 4; ++i) VARVE_EXPECT_OK(GcSave(*lake, "a", i, i));
   for (uint64_t i = 1; i <= 3; ++i) {
-    VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v" + std::to_string(i), "old"));
+    VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v" + std::to_string(i), "old", kGcAtOnce));
   }
   GcOptions options = kGcNow;
   options.force = false;
@@ -111,7 +111,7 @@ TEST(GcCase06, AFaultAtEveryRequestOfACollection) {
       // The next save reuses nothing that was deleted, the next collection finishes.
       VARVE_EXPECT_OK(GcSave(*lake, "b", 70, 80));
       VARVE_EXPECT_OK(GcLoads(*lake, "b@v2", 70, 80));
-      VARVE_EXPECT_OK(lake->Forget(kGcCtx, "b@v2", "test"));
+      VARVE_EXPECT_OK(lake->Forget(kGcCtx, "b@v2", "test", kGcAtOnce));
       VARVE_EXPECT_OK(lake->CollectGarbage(kGcCtx, kGcNow));
       GcExpectLive(memory);
       GcExpectClean(memory);
@@ -168,13 +168,13 @@ TEST(GcCase03, AWriterSuspendedAtEveryRequestWhileCollectionsPass) {
       const uint64_t begun = hooked->requests();
       hooked->before = [&](uint64_t request) {
         if (request != begun + at) return;
-        VARVE_EXPECT_OK(other->Forget(kGcCtx, "a@v4", "gone under the writer"));
+        VARVE_EXPECT_OK(other->Forget(kGcCtx, "a@v4", "gone under the writer", kGcAtOnce));
         VARVE_EXPECT_OK(other->CollectGarbage(kGcCtx, kGcNow));
         VARVE_EXPECT_OK(GcSave(*other, "c", 50, at));
-        VARVE_EXPECT_OK(other->Forget(kGcCtx, "c@v1", "litter"));
+        VARVE_EXPECT_OK(other->Forget(kGcCtx, "c@v1", "litter", kGcAtOnce));
         VARVE_EXPECT_OK(other->CollectGarbage(kGcCtx, kGcNow));
         VARVE_EXPECT_OK(GcSave(*other, "c", 51, at));
-        VARVE_EXPECT_OK(other->Forget(kGcCtx, "c@v2", "litter"));
+        VARVE_EXPECT_OK(other->Forget(kGcCtx, "c@v2", "litter", kGcAtOnce));
         VARVE_EXPECT_OK(other->CollectGarbage(kGcCtx, kGcNow));
       };
       const Bytes weights = GcValues(160, 2), moments = GcValues(80, 99);  // w is that of v4.
@@ -224,7 +224,7 @@ TEST(GcCase07, AWriterOlderThanTheOldestListWritesEverythingAgain) {
   }
   for (uint64_t i = 1; i <= format::kGcListEpochs + 2; ++i) {
     VARVE_EXPECT_OK(GcSave(*other, "c", 500 + i, i));
-    VARVE_EXPECT_OK(other->Forget(kGcCtx, "c@v" + std::to_string(i), "litter"));
+    VARVE_EXPECT_OK(other->Forget(kGcCtx, "c@v" + std::to_string(i), "litter", kGcAtOnce));
     VARVE_EXPECT_OK(other->CollectGarbage(kGcCtx, kGcNow));
   }
   EXPECT_LE(GcKeys(*memory, "gc/list/").size(), 4U * format::kGcListEpochs);
@@ -294,7 +294,7 @@ TEST(GcCase05, ContentThatDiesTwiceBesideOldSweeps) {
   EXPECT_TRUE(done);
   VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "b@v2", 70, 80));
   VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a@v5", 2, 3));
-  VARVE_EXPECT_OK(other->Forget(kGcCtx, "b@v2", "again"));
+  VARVE_EXPECT_OK(other->Forget(kGcCtx, "b@v2", "again", kGcAtOnce));
   VARVE_EXPECT_OK(other->CollectGarbage(kGcCtx, kGcNow));
   GcExpectLive(memory);
 }
@@ -347,7 +347,7 @@ TEST(GcCase10, AHeadThatTheListingLeavesOutIsMissed) {
     // One collection with honest listings has counted the heads.
     VARVE_EXPECT_OK(GcOpen(memory)->CollectGarbage(kGcCtx, kGcNow));
     VARVE_EXPECT_OK(GcSave(*GcOpen(memory), "a", 33, 34));
-    VARVE_EXPECT_OK(GcOpen(memory)->Forget(kGcCtx, "a@v5", "litter"));
+    VARVE_EXPECT_OK(GcOpen(memory)->Forget(kGcCtx, "a@v5", "litter", kGcAtOnce));
     const auto hooked = std::make_shared<HookStore>(memory);
     int listings = 0;
     hooked->listed = [&](store::ListPage& page, std::string_view prefix) -> Status {
@@ -439,7 +439,7 @@ TEST(GcCase14, OldHistoryStaysAsLongAsItIsNamed) {
   const auto lake = GcOpen(memory);
   for (uint64_t i = 1; i <= 200; ++i) VARVE_EXPECT_OK(GcSave(*lake, "a", 1, i));
   for (uint64_t i = 1; i <= 200; i += 2) {
-    VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v" + std::to_string(i), "odd"));
+    VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v" + std::to_string(i), "odd", kGcAtOnce));
   }
   VARVE_EXPECT_OK(lake->CollectGarbage(kGcCtx, kGcNow));
   for (uint64_t i = 2; i <= 200; i += 2) {
@@ -473,7 +473,7 @@ TEST(GcCase16, WhatItDoesNotUnderstandStopsIt) {
     const auto damaged = GcLittered();
     VARVE_EXPECT_OK(GcOpen(damaged)->CollectGarbage(kGcCtx, kGcNow));
     VARVE_EXPECT_OK(GcSave(*GcOpen(damaged), "a", 33, 34));
-    VARVE_EXPECT_OK(GcOpen(damaged)->Forget(kGcCtx, "a@v5", "litter"));
+    VARVE_EXPECT_OK(GcOpen(damaged)->Forget(kGcCtx, "a@v5", "litter", kGcAtOnce));
     const std::set<std::string> before = GcKeys(*damaged, "pack/");
     const std::string key = *GcKeys(*damaged, prefix).begin();
     const auto bytes = damaged->Head(kGcCtx, store::Key(key))->bytes;
@@ -548,8 +548,8 @@ TEST(GcCase28, ATagKeepsItsVersionAndNoOther) {
   const auto memory = GcLittered();
   const auto lake = GcOpen(memory);
   VARVE_EXPECT_OK(lake->SetTag(kGcCtx, "a", "paper", "a@v2"));
-  EXPECT_EQ(lake->Forget(kGcCtx, "a@v2", "test").error().code(), ErrorCode::kConflict);
-  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v4", "test"));
+  EXPECT_EQ(lake->Forget(kGcCtx, "a@v2", "test", kGcAtOnce).error().code(), ErrorCode::kConflict);
+  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v4", "test", kGcAtOnce));
   VARVE_EXPECT_OK(lake->CollectGarbage(kGcCtx, kGcNow));
   VARVE_EXPECT_OK(GcLoads(*lake, "a@paper", 1, 2));
   EXPECT_EQ(GcKeys(*memory, "meta/").size(), 2U);
@@ -572,8 +572,8 @@ TEST(GcCase30, AnAppenderOnABaseThatIsRemoved) {
   auto first = begin(moments), second = begin(others);
   const auto later = (*second)->Commit(kGcCtx);
   ASSERT_TRUE(later.ok());
-  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v4", "base"));
-  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v5", "sibling"));
+  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v4", "base", kGcAtOnce));
+  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v5", "sibling", kGcAtOnce));
   VARVE_EXPECT_OK(GcOpen(memory)->CollectGarbage(kGcCtx, kGcNow));
   const auto saved = (*first)->Commit(kGcCtx);
   ASSERT_TRUE(saved.ok()) << saved.error().ToString();

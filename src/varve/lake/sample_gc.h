@@ -82,6 +82,7 @@ class HookStore final : public store::ForwardingStore {
 };
 
 inline const OpContext kGcCtx;
+inline const ForgetOptions kGcAtOnce{.by = "", .policy = "", .grace_ms = 0};
 // One transfer at a time, so that requests come in one order.
 inline constexpr LakeOptions kGcLake{
     .cpu_threads = 1, .transfers = 1, .memory_bytes = 128 * kMiB, .compress = false};
@@ -143,8 +144,8 @@ inline std::shared_ptr<store::MemoryStore> GcLittered() {
   const auto lake = GcOpen(memory);
   for (uint64_t i = 1; i <= 4; ++i) VARVE_EXPECT_OK(GcSave(*lake, "a", (i + 1) / 2, i));
   VARVE_EXPECT_OK(GcSave(*lake, "b", 7, 8));
-  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v1", "old"));
-  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v3", "old"));
+  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v1", "old", kGcAtOnce));
+  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v3", "old", kGcAtOnce));
   const auto faulty = std::make_shared<store::FaultStore>(memory);
   {
     const auto dying = GcOpen(faulty);
