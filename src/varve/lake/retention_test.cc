@@ -384,7 +384,7 @@ TEST(Retention, NothingCondemnedComesBack) {
 TEST(Retention, AFaultAtEveryRequestOfAnApplyLosesNothing) {
   const char* policy = "policy p { keep last 1; keep every 300 steps of weights }";
   for (const Fault fault :
-       {Fault::kCrashBefore, Fault::kCrashAfter, Fault::kLoseAnswer, Fault::kFailBefore}) {
+       {Fault::kCrashBefore, Fault::kCrashAfter, Fault::kLoseAnswer, Fault::kRefuse}) {
     bool struck = true;
     for (uint64_t at = 1; struck; ++at) {
       ASSERT_LT(at, 300u);
