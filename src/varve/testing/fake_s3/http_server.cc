@@ -152,7 +152,7 @@ void HttpServer::Serve(int connection) {
       SendAll(connection, AsBytes("HTTP/1.1 100 Continue\r\n\r\n"));
     request.body.resize(body_bytes);
     size_t filled = std::min<size_t>(body_bytes, read_ahead.size());
-    std::memcpy(request.body.data(), read_ahead.data(), filled);
+    if (filled > 0) std::memcpy(request.body.data(), read_ahead.data(), filled);
     read_ahead.erase(0, filled);
     while (filled < body_bytes) {
       const ssize_t got = recv(connection, request.body.data() + filled, body_bytes - filled, 0);
