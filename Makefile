@@ -12,6 +12,11 @@ TESTS = $$(dpkg-query -W libgtest-dev >/dev/null 2>&1 && echo ON || echo OFF)
 all: setup-build
 	@$(MAKE) --no-print-directory core GOALS="varve_command varve_core"
 
+setup-build:
+	@tools/setup.sh build
+setup-test:
+	@tools/setup.sh test
+
 demo: all
 	@$(PYTHON) tools/demo.py
 
