@@ -194,7 +194,8 @@ class Collector {
       return Error(ErrorCode::kConflict, "another collector moved gc/state");
     }
     return Error(ErrorCode::kCorrupt,
-                 "a list that gc/state names is missing; nothing more was deleted, run varve fsck");
+                 "a list that gc/state names is missing; nothing more was deleted, bring it back "
+                 "from a backup");
   }
 
   struct Marker {

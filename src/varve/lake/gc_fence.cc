@@ -32,10 +32,10 @@ class Fence {
       if (!packs.ok()) {
         if (packs.error().code() != ErrorCode::kNotFound) return packs.error();
         // Let go and collected by another collector since, or damage. Nothing dead is decided.
-        return Error(ErrorCode::kCorrupt, format::MetaKey(commit.meta_id) +
-                                              ", the commit object of v" +
-                                              std::to_string(commit.version) + " of '" + name +
-                                              "', is missing; nothing was deleted, run varve fsck");
+        return Error(ErrorCode::kCorrupt,
+                     format::MetaKey(commit.meta_id) + ", the commit object of v" +
+                         std::to_string(commit.version) + " of '" + name +
+                         "', is missing; nothing was deleted, bring it back from a backup");
       }
       for (const format::PackRow& pack : *packs) Rescue(format::IdKind::kPack, pack.id);
     }

@@ -30,7 +30,7 @@ Result<GcGuard::State> GcGuard::ReadState(const OpContext& ctx) {
   if (!reply.ok()) {
     if (reply.error().code() == ErrorCode::kNotFound) {
       return Error(ErrorCode::kCorrupt,
-                   "the collector's state object gc/state is missing; run varve fsck");
+                   "the collector's state object gc/state is missing; bring it back from a backup");
     }
     return std::move(reply).error();
   }
@@ -91,7 +91,8 @@ Result<GcGuard::Validation> GcGuard::Validate(const OpContext& ctx, uint64_t bas
       const auto list = state.lists.find(epoch);
       if (list == state.lists.end()) {
         return Error(ErrorCode::kCorrupt, "gc/state lost the list of epoch " +
-                                              std::to_string(epoch) + "; run varve fsck");
+                                              std::to_string(epoch) +
+                                              "; bring it back from a backup");
       }
       for (const format::GcListPart& part : list->second) {
         if (part.kind == format::IdKind::kSession) continue;  // Nothing names a session block.
@@ -113,8 +114,9 @@ Result<GcGuard::Validation> GcGuard::Validate(const OpContext& ctx, uint64_t bas
     hits.erase(std::unique(hits.begin(), hits.end()), hits.end());
     return validation;
   }
-  return Error(ErrorCode::kCorrupt,
-               "a list that gc/state names is missing; nothing was changed, run varve fsck");
+  return Error(
+      ErrorCode::kCorrupt,
+      "a list that gc/state names is missing; nothing was changed, bring it back from a backup");
 }
 
 }  // namespace varve::lake

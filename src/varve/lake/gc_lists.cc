@@ -42,7 +42,7 @@ Result<GcIds> ReadGcList(const OpContext& ctx, Core& core, const format::GcList&
         (!all.empty() && !(all.back() < some->front()))) {
       return Error(ErrorCode::kCorrupt, part.key +
                                             " is not the list that gc/state names; nothing "
-                                            "was deleted, run varve fsck");
+                                            "was deleted, bring it back from a backup");
     }
     all.insert(all.end(), some->begin(), some->end());
   }

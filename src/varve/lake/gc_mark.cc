@@ -25,10 +25,10 @@ Status JudgeMissing(const OpContext& ctx, Core& core, GcRoots& roots, const std:
   VARVE_TRY(const GcRoots::Head head, roots.Walk(ctx, now.head));
   for (const GcRoots::Named& named : head.commits) {
     if (!named.live || named.meta_id != pending.meta_id) continue;
-    return Error(ErrorCode::kCorrupt, format::MetaKey(pending.meta_id) +
-                                          ", the commit object of v" +
-                                          std::to_string(pending.version) + " of '" + name +
-                                          "', is missing; nothing was deleted, run varve fsck");
+    return Error(ErrorCode::kCorrupt,
+                 format::MetaKey(pending.meta_id) + ", the commit object of v" +
+                     std::to_string(pending.version) + " of '" + name +
+                     "', is missing; nothing was deleted, bring it back from a backup");
   }
   return Again();
 }
@@ -120,8 +120,8 @@ Status NameUnmet(const OpContext& ctx, Core& core, GcRoots& roots, const GcMark&
     }
     if (there.error().code() != ErrorCode::kNotFound) return there.error();
     return Error(ErrorCode::kCorrupt, key + ", which '" + name +
-                                          "' needs, is missing; nothing was deleted, run varve "
-                                          "fsck");
+                                          "' needs, is missing; nothing was deleted, bring it "
+                                          "back from a backup");
   };
   for (const std::string& name : mark.names) {
     VARVE_TRY(const HeadSnapshot snapshot, core.heads.Read(ctx, name));

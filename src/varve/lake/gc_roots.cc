@@ -37,10 +37,11 @@ Result<std::vector<std::string>> GcRoots::List(const OpContext& ctx) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   if (names.size() < refs_min_) {
-    return Error(ErrorCode::kCorrupt,
-                 "the store lists " + std::to_string(names.size()) + " heads where there were " +
-                     std::to_string(refs_min_) +
-                     ", and heads are never deleted; nothing was deleted, run varve fsck");
+    return Error(
+        ErrorCode::kCorrupt,
+        "the store lists " + std::to_string(names.size()) + " heads where there were " +
+            std::to_string(refs_min_) +
+            ", and heads are never deleted; nothing was deleted, bring it back from a backup");
   }
   return names;
 }
@@ -57,7 +58,7 @@ Result<GcRoots::Node> GcRoots::ReadNode(const OpContext& ctx, const format::Hist
   if (!decoded.ok()) return std::move(decoded.error().At("decode history node", key));
   if (decoded->min_gc > format::kFormatVersion) return NewerCollector(key);
   if (decoded->level != link.level) {
-    return Error(ErrorCode::kCorrupt, key + " does not fit its link; run varve fsck");
+    return Error(ErrorCode::kCorrupt, key + " does not fit its link; bring it back from a backup");
   }
   Node node = std::make_shared<const format::HistoryNode>(std::move(decoded).value());
   const std::lock_guard lock(mutex_);

@@ -55,9 +55,9 @@ Result<HeadSnapshot> Heads::ReadOrCreate(const OpContext& ctx, const Change& cha
       return snapshot;
     }
     if (!may_create) {
-      return Error(
-          ErrorCode::kCorrupt,
-          "the head of '" + change.name + "' vanished while it was being written; run varve fsck");
+      return Error(ErrorCode::kCorrupt,
+                   "the head of '" + change.name +
+                       "' vanished while it was being written; bring it back from a backup");
     }
     // A head is born empty, so that its birth counts as the read of its version (rule O).
     format::Head head;
@@ -162,9 +162,9 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
       if (forced.bytes > 0) return next;
     }
     if (code == ErrorCode::kNotFound) {
-      return Error(
-          ErrorCode::kCorrupt,
-          "the head of '" + change.name + "' vanished while it was being written; run varve fsck");
+      return Error(ErrorCode::kCorrupt,
+                   "the head of '" + change.name +
+                       "' vanished while it was being written; bring it back from a backup");
     }
     if (code != ErrorCode::kConflict) {
       in_doubt = in_doubt_before || Ambiguous(code) || code == ErrorCode::kCancelled;

@@ -222,7 +222,7 @@ class Maker {
       if (!each.managed) continue;
       if (each.health == plan::Health::kDamaged) {
         plan_.warnings.push_back(each.artifact + "@v" + std::to_string(each.version) +
-                                 " is damaged; run varve fsck");
+                                 " is damaged; see varve verify");
       }
       format::RetentionItem item{
           each.artifact,  each.version, each.step, each.time_ms, each.bytes,      verdict.kept,

@@ -332,7 +332,7 @@ TEST(Retention, TheFloorStandsOnWhatIsThere) {
   EXPECT_EQ(plan->LetGo(), 1u);
   EXPECT_TRUE(plan->items[0].kept.empty());
   EXPECT_FALSE(plan->items[1].kept.empty()) << "v2 is the newest that is there";
-  EXPECT_EQ(plan->warnings, std::vector<std::string>{"llama@v3 is damaged; run varve fsck"});
+  EXPECT_EQ(plan->warnings, std::vector<std::string>{"llama@v3 is damaged; see varve verify"});
 }
 
 // A writer and collector of another process, by hand: the lists that undelete must respect.
