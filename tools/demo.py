@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from varve.errors import NotFoundError
 from varve.torch import Checkpointer
 
 import varve
@@ -137,7 +138,10 @@ def main() -> None:
     print(f"2. the same run, killed with SIGKILL while step {kill_at} is being saved")
     cut = child(location, f"resumed{run}", args.steps, args.every, kill_at)
     with varve.open(location) as lake:
-        before = [v.step for v in lake.history(f"resumed{run}")]
+        try:
+            before = [v.step for v in lake.history(f"resumed{run}")]
+        except NotFoundError:  # Killed before its first version was committed.
+            before = []
     print(f"   killed: {cut['killed']}; the newest committed version is step {before[0] if before else None}")
     print("3. started again: it resumes from the last committed version")
     again = child(location, f"resumed{run}", args.steps, args.every)

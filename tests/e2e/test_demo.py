@@ -19,7 +19,7 @@ def test_a_short_demo_ends_equal_after_a_kill(place, tmp_path, request):
     where = str(tmp_path / "lake")
     if place == "s3":
         where = request.getfixturevalue("s3_server")["VARVE_TEST_S3"] + "/demo"
-    command = [sys.executable, ROOT / "tools" / "demo.py", "--lake", where, "--steps", "8", "--every", "2", "--out", tmp_path]
+    command = [sys.executable, ROOT / "tools" / "demo.py", "--lake", where, "--steps", "24", "--every", "6", "--out", tmp_path]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=540)
     assert done.returncode == 0, done.stdout + done.stderr
