@@ -82,6 +82,8 @@ SEEDS ?= 2000000
 soak: setup-test
 	@$(MAKE) --no-print-directory core
 	@build/release/bin/varve_sim --seed 1 --count $(SEEDS) --jobs $(JOBS)
+	@for server in minio versitygw; do tools/s3_server.sh $$server install || [ $$? = 3 ] || exit 1; done
+	@$(PYTHON) -m pytest tests/servers -q
 	@ctest --test-dir build/release -L unit --output-on-failure --repeat until-fail:$(ROUNDS)
 	@build/release/bin/model_explore
 

@@ -79,3 +79,9 @@ if [ ! -f "$(stamp "$level")" ] || ! .venv/bin/python -c '' 2>/dev/null; then
     -r "tools/requirements-$level.txt" </dev/null
   touch "$(stamp build)" "$(stamp "$level")"
 fi
+
+# Known-bad S3 servers, each in an environment of its own below build/servers; s3rver only with Node.
+if [ "$level" = test ]; then
+  tools/s3_server.sh moto install
+  if command -v npm >/dev/null; then tools/s3_server.sh s3rver install; fi
+fi

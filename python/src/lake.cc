@@ -23,11 +23,12 @@ nb::list ItemsList(const std::vector<lake::DiffReport::Item>& items) {
 }
 
 PyLake OpenLake(const std::string& location, uint32_t cpu_threads, uint64_t memory_bytes,
-                bool compress) {
+                bool compress, bool single_writer) {
   lake::LakeOptions options;
   options.cpu_threads = cpu_threads;
   options.memory_bytes = memory_bytes;
   options.compress = compress;
+  options.single_writer = single_writer;
   return {Handle(Get<std::unique_ptr<lake::Lake>>(
       [&](const OpContext& ctx) -> Result<std::unique_ptr<lake::Lake>> {
         VARVE_TRY(auto store, cli::OpenStore(location));
@@ -89,10 +90,10 @@ nb::dict Verify(PyLake& self, const std::string& address) {
 }  // namespace
 
 void BindLake(nb::module_& m) {
-  m.def("init", [](const std::string& location) {
+  m.def("init", [](const std::string& location, bool single_writer) {
     Do([&](const OpContext& ctx) -> Status {
       VARVE_TRY(const auto store, cli::OpenStore(location));
-      return lake::Lake::Init(ctx, *store);
+      return lake::Lake::Init(ctx, *store, single_writer);
     });
   });
   m.def("open", &OpenLake);

@@ -410,18 +410,22 @@ def _feed(session: Any, leaves: list[tree.Leaf], *, copy: bool) -> None:
     flush()
 
 
-def init(location: str | os.PathLike[str] | None = None) -> None:
+def init(location: str | os.PathLike[str] | None = None, *, single_writer: bool = False) -> None:
     """Makes a lake in an empty folder or S3 prefix; default is the variable VARVE_LAKE. Blocks.
+
+    Args:
+        single_writer: make it also on a store where two writers at once would lose versions; see `open`.
 
     Raises:
         AlreadyExistsError: one is there. InvalidError: the place holds something else.
+        UnsupportedError: the store does not hold its conditions, so that writers could not share the lake.
     """
-    _core.init(_location(location))
+    _core.init(_location(location), single_writer)
 
 
 def open(  # noqa: A001 - the name people expect.
     location: str | os.PathLike[str] | None = None, *, create: bool = False, cpu_threads: int = 0,
-    memory_bytes: int = 1 << 30, compress: bool = True,
+    memory_bytes: int = 1 << 30, compress: bool = True, single_writer: bool = False,
 ) -> Lake:
     """Opens a lake: "s3://bucket/prefix" or a folder; default is the variable VARVE_LAKE. Blocks.
 
@@ -430,20 +434,23 @@ def open(  # noqa: A001 - the name people expect.
         cpu_threads: for hashing and encoding; 0: all cores (an eighth of them, at low priority, for save_async).
         memory_bytes: cap of one save or load beyond the caller's own tensors, at least 64 MiB (67,108,864).
         compress: store weights as coded byte planes where that is smaller.
+        single_writer: your word that nobody else writes to this lake meanwhile: needed to save where
+            `varve doctor` refused shared writing.
 
     Raises:
         NotFoundError: no lake is there. AccessError, StorageError: the store refuses or does not answer.
+        UnsupportedError: with `create`, on a store where writers cannot share a lake.
     """
     where = _location(location)
     if not 0 <= cpu_threads <= 4096 or not 0 < memory_bytes < 1 << 63:
         raise InvalidError("cpu_threads is 0 to 4096; memory_bytes is positive")
     try:
-        return Lake(_core.open(where, cpu_threads, memory_bytes, compress), memory_bytes)
+        return Lake(_core.open(where, cpu_threads, memory_bytes, compress, single_writer), memory_bytes)
     except NotFoundError:
         if not create:
             raise
     try:
-        _core.init(where)
+        _core.init(where, single_writer)
     except AlreadyExistsError:
         pass  # Another process was faster.
-    return Lake(_core.open(where, cpu_threads, memory_bytes, compress), memory_bytes)
+    return Lake(_core.open(where, cpu_threads, memory_bytes, compress, single_writer), memory_bytes)

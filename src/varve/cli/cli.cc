@@ -18,6 +18,7 @@ struct Cli::Impl {
   CLI::App app{"varve: a versioned, deduplicated lake for checkpoints, models and artifacts"};
   std::string lake;
   bool json = false;
+  bool single_writer = false;
   bool answered = false;  // The one JSON object is out, failure or not.
   std::function<Status()> action;
   std::optional<Interrupt> interrupt;
@@ -112,6 +113,8 @@ Verb Cli::AddVerb(const char* name, const char* help, const char* example) {
   app->add_option("--lake", impl_->lake,
                   "s3://bucket/prefix or a folder; default: $VARVE_LAKE, then the config file");
   app->add_flag("--json", impl_->json, "print one JSON object");
+  app->add_flag("--single-writer", impl_->single_writer,
+                "you answer for it that nobody else writes: for stores that varve doctor refuses");
   app->footer(std::string("Example: ") + example);
   return Verb(std::make_shared<Verb::Impl>(Verb::Impl{*this, *app, impl_->action, impl_->lake}));
 }
@@ -175,6 +178,8 @@ const OpContext& Cli::context() const { return impl_->interrupt->context(); }
 
 bool Cli::json() const { return impl_->json; }
 
+bool Cli::single_writer() const { return impl_->single_writer; }
+
 std::string Cli::LakeLocation() const {
   if (!impl_->lake.empty()) return impl_->lake;
   if (const char* lake = std::getenv("VARVE_LAKE"); lake != nullptr) return lake;
@@ -192,7 +197,9 @@ Result<std::shared_ptr<store::ObjectStore>> Cli::OpenStore() const {
 
 Result<std::unique_ptr<lake::Lake>> Cli::OpenLake(const std::string& location) const {
   VARVE_TRY(auto store, cli::OpenStore(location));
-  return lake::Lake::Open(context(), std::move(store));
+  lake::LakeOptions options;
+  options.single_writer = impl_->single_writer;
+  return lake::Lake::Open(context(), std::move(store), options);
 }
 
 Status Cli::Answer(const nlohmann::json& json, const std::string& text) {

@@ -73,6 +73,7 @@ class Cli {
   // For the work of a verb.
   const OpContext& context() const;  // Cancelled by Ctrl-C.
   bool json() const;
+  bool single_writer() const;  // The caller's word that nobody else writes.
   // --lake, else $VARVE_LAKE, else the config file, else "".
   std::string LakeLocation() const;
   Result<std::shared_ptr<store::ObjectStore>> OpenStore() const;

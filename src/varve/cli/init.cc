@@ -11,7 +11,7 @@ void AddInit(Cli& cli) {
       .LakeWord()
       .Runs([&cli]() -> Status {
         VARVE_TRY(const auto store, cli.OpenStore());
-        VARVE_CHECK_OK(lake::Lake::Init(cli.context(), *store));
+        VARVE_CHECK_OK(lake::Lake::Init(cli.context(), *store, cli.single_writer()));
         return cli.Answer({{"lake", store->Describe()}}, "made lake " + store->Describe());
       });
 }

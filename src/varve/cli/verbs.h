@@ -8,6 +8,7 @@ class Cli;
 void AddAlias(Cli& cli);
 void AddCopy(Cli& cli);
 void AddDiff(Cli& cli);
+void AddDoctor(Cli& cli);
 void AddForget(Cli& cli);
 void AddGc(Cli& cli);
 void AddGet(Cli& cli);

@@ -34,6 +34,11 @@ Result<std::string> EncodeDescriptor(const Descriptor& descriptor) {
   json["hash"] = descriptor.hash;
   json["chunk_bytes"] = std::to_string(descriptor.chunk_bytes);
   json["pack_bytes"] = std::to_string(descriptor.pack_bytes);
+  if (descriptor.probe.has_value()) {
+    json["probe"] = Json{{"shared_writing", descriptor.probe->shared_writing ? "safe" : "refused"},
+                         {"reason", descriptor.probe->reason},
+                         {"time_ms", std::to_string(descriptor.probe->time_ms)}};
+  }
   json["features_read"] = descriptor.features_read;
   json["features_write"] = descriptor.features_write;
   json["features_gc"] = descriptor.features_gc;
@@ -54,6 +59,16 @@ Result<Descriptor> DecodeDescriptor(std::string_view text) {
   descriptor.hash = fields.Text("hash");
   descriptor.chunk_bytes = fields.Number("chunk_bytes");
   descriptor.pack_bytes = fields.Number("pack_bytes");
+  if (fields.Has("probe")) {
+    Fields probe(fields.Take("probe", Json::value_t::object), "the descriptor's probe");
+    descriptor.probe.emplace();
+    const std::string verdict = probe.Text("shared_writing");
+    descriptor.probe->shared_writing = verdict == "safe";
+    descriptor.probe->reason = probe.Text("reason", false);
+    descriptor.probe->time_ms = probe.Signed("time_ms");
+    if (verdict != "safe" && verdict != "refused") probe.Fail("its verdict is unknown");
+    VARVE_CHECK_OK(probe.status());
+  }
   descriptor.features_read = FeatureSet(fields, "features_read");
   descriptor.features_write = FeatureSet(fields, "features_write");
   descriptor.features_gc = FeatureSet(fields, "features_gc");

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -14,6 +15,13 @@
 
 namespace varve::format {
 
+// What the doctor found out about the store that holds the lake (docs/stores.md).
+struct ProbeRecord {
+  bool shared_writing = false;  // Several writers at once are safe.
+  std::string reason;           // When not.
+  int64_t time_ms = 0;          // The store's clock, so that a copy of the lake is told apart.
+};
+
 struct Descriptor {
   std::string lake_id;  // 32 hex letters, random: tells lakes apart.
   uint32_t format = 1;
@@ -21,6 +29,7 @@ struct Descriptor {
   std::string hash = "blake3";
   uint64_t chunk_bytes = 8 * kMiB;
   uint64_t pack_bytes = 64 * kMiB;
+  std::optional<ProbeRecord> probe;
   std::set<std::string> features_read, features_write, features_gc, features_fsck;
   std::string unknown_json;
 };

@@ -150,6 +150,7 @@ inline Descriptor SampleDescriptor() {
   descriptor.created_ms = 1'790'000'000'000;
   descriptor.features_gc = {"pins"};
   descriptor.unknown_json = R"({"retention":{"keep":"30"}})";
+  descriptor.probe = ProbeRecord{.shared_writing = false, .reason = "swap.stale", .time_ms = 7};
   return descriptor;
 }
 

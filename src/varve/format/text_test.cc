@@ -326,10 +326,10 @@ TEST(ControlTest, EveryFieldIsCheckedForPresenceAndType) {
       *EncodeHead(SampleHead(random)),
       {"/newer", "/aliases", "/tags", "/pins", "/holds", "/layouts", "/verified"},
       Only(DecodeHead));
-  ExpectEveryFieldChecked(
-      *EncodeDescriptor(SampleDescriptor()),
-      {"/retention", "/features_read", "/features_write", "/features_gc", "/features_fsck"},
-      Only(DecodeDescriptor));
+  ExpectEveryFieldChecked(*EncodeDescriptor(SampleDescriptor()),
+                          {"/retention", "/probe", "/probe/reason", "/features_read",
+                           "/features_write", "/features_gc", "/features_fsck"},
+                          Only(DecodeDescriptor));
   ExpectEveryFieldChecked(*EncodeGcState(SampleGcState()), {"/refs"}, Only(DecodeGcState));
   ExpectEveryFieldChecked(*EncodeSessionBlock(SampleSession()), {}, Only(DecodeSessionBlock));
 }
@@ -340,6 +340,10 @@ TEST(ControlTest, RoundTrips) {
   ASSERT_TRUE(lake.ok());
   EXPECT_EQ(lake->lake_id, descriptor.lake_id);
   EXPECT_EQ(lake->features_gc, descriptor.features_gc);
+  ASSERT_TRUE(lake->probe.has_value());
+  EXPECT_EQ(lake->probe->reason, descriptor.probe->reason);
+  EXPECT_EQ(lake->probe->time_ms, descriptor.probe->time_ms);
+  EXPECT_FALSE(lake->probe->shared_writing);
   EXPECT_EQ(lake->unknown_json, descriptor.unknown_json);
   const GcState state = SampleGcState();
   const auto gc = DecodeGcState(*EncodeGcState(state));

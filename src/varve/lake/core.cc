@@ -66,10 +66,28 @@ Core::Core(std::shared_ptr<store::ObjectStore> object_store, LakeOptions lake_op
            .background = true}) {}
 
 Status Core::CheckWritable() const {
-  if (gate == format::Gate::kReadWrite) return OkStatus();
-  return Error(ErrorCode::kUnsupported,
-               "lake " + store->Describe() +
-                   " has a feature this release cannot write; it is read-only here, upgrade varve");
+  if (gate != format::Gate::kReadWrite) {
+    return Error(
+        ErrorCode::kUnsupported,
+        "lake " + store->Describe() +
+            " has a feature this release cannot write; it is read-only here, upgrade varve");
+  }
+  // Never less safe than asked for: who writes alone says so.
+  if (options.single_writer) return OkStatus();
+  if (descriptor.probe.has_value() && !descriptor.probe->shared_writing) {
+    return Error(ErrorCode::kUnsupported,
+                 "the store of lake " + store->Describe() +
+                     " is refused for shared writing: " + descriptor.probe->reason +
+                     "; move the lake, or write alone with --single-writer (single_writer=True)");
+  }
+  if (!descriptor.probe.has_value() && store->features().needs_probe) {
+    return Error(ErrorCode::kUnsupported,
+                 "nobody has tried whether the store of lake " + store->Describe() +
+                     " holds its conditions since the lake was made or copied there; run: varve "
+                     "doctor " +
+                     store->Describe());
+  }
+  return OkStatus();
 }
 
 Result<HeadSnapshot> ResolveHead(const OpContext& ctx, Core& core, std::string_view name) {

@@ -7,6 +7,7 @@
 #include "varve/format/gc_state.h"
 #include "varve/format/names.h"
 #include "varve/lake/internal.h"
+#include "varve/lake/probe.h"
 #include "varve/lake/retention.h"
 
 namespace varve::lake {
@@ -264,7 +265,12 @@ Status OpenLake::SetTag(const OpContext& ctx, std::string_view name, std::string
 Status CheckEmpty(const OpContext& ctx, store::ObjectStore& store) {
   VARVE_TRY(const store::ListPage page, store.List(ctx, "", {.token = "", .page_max = 10}));
   for (const store::ListedObject& object : page.objects) {
-    if (object.key.str() == format::kGcStateKey) continue;  // Left by an init that was cut off.
+    if (object.key.str() == format::kDescriptorKey) {  // Another process was faster.
+      return Error(ErrorCode::kAlreadyExists, "a lake is already at " + store.Describe());
+    }
+    // Left by an init that was cut off, or by a doctor.
+    if (object.key.str() == format::kGcStateKey || object.key.str().starts_with(kProbePrefix))
+      continue;
     const bool lake_inside = object.key.str().ends_with("/lake.json");
     return Error(ErrorCode::kInvalidArgument,
                  store.Describe() + (lake_inside ? " holds another lake" : " is not empty") +
@@ -294,21 +300,17 @@ Status CheckOutside(const OpContext& ctx, const store::ObjectStore& store) {
 
 }  // namespace
 
-Status Lake::Init(const OpContext& ctx, store::ObjectStore& store) {
+Status Lake::Init(const OpContext& ctx, store::ObjectStore& store, bool single_writer) {
   const store::Key descriptor_key{std::string(format::kDescriptorKey)};
   const auto there = store.Head(ctx, descriptor_key);
   if (there.ok()) {
     return Error(ErrorCode::kAlreadyExists, "a lake is already at " + store.Describe());
   }
   if (there.error().code() != ErrorCode::kNotFound) return there.error();
-  const store::Features features = store.features();
-  if (!features.conditional_create || !features.conditional_swap) {
-    return Error(
-        ErrorCode::kUnsupported,
-        store.Describe() + " does not honour conditional writes; two writers could lose data");
-  }
   VARVE_CHECK_OK(CheckOutside(ctx, store));
   VARVE_CHECK_OK(CheckEmpty(ctx, store));
+  VARVE_TRY(const std::optional<format::ProbeRecord> probe,
+            ProbeForInit(ctx, store, single_writer));
   // The descriptor comes last: a lake exists once it does, and everything it needs exists by then.
   VARVE_TRY(const std::string gc_json, format::EncodeGcState({}));
   const auto gc =
@@ -317,6 +319,7 @@ Status Lake::Init(const OpContext& ctx, store::ObjectStore& store) {
   format::Descriptor descriptor;
   descriptor.lake_id = ctx.random().Hex128();
   descriptor.created_ms = ctx.clock().WallMs();
+  descriptor.probe = probe;
   VARVE_TRY(const std::string json, format::EncodeDescriptor(descriptor));
   const auto born = store.Cas(ctx, descriptor_key, AsBytes(json), std::nullopt);
   if (born.ok()) return OkStatus();
@@ -346,6 +349,7 @@ Result<std::unique_ptr<Lake>> Lake::Open(const OpContext& ctx,
         descriptor.error().Prefix("the descriptor of " + store->Describe() + " is damaged"));
   }
   VARVE_TRY(const format::Gate gate, format::CheckGates(*descriptor));
+  if (CopiedSinceProbe(*descriptor, reply->info)) descriptor->probe.reset();
   auto core =
       std::make_shared<Core>(std::move(store), options, std::move(descriptor).value(), gate);
   return std::unique_ptr<Lake>(std::make_unique<OpenLake>(std::move(core)));

@@ -38,6 +38,9 @@ struct LakeOptions {
   uint32_t transfers = 0;            // Requests in flight; 0: from VARVE_S3_TARGET_GBPS.
   uint64_t memory_bytes = 1 * kGiB;  // Cap of one save or load beyond the caller's own data.
   bool compress = true;
+  // The caller's word that nobody else writes to the lake: needed on a store that does not hold
+  // its conditions (see lake/doctor.h), where two writers at once would lose versions.
+  bool single_writer = false;
 };
 
 struct SaveOptions {
@@ -176,9 +179,11 @@ inline constexpr size_t kDamageMax = 1000;
 
 class Lake {
  public:
-  // Makes the descriptor and collector state. kAlreadyExists when a lake is there; kInvalidArgument
-  // when the place lies inside another lake or holds other data.
-  static Status Init(const OpContext& ctx, store::ObjectStore& store);
+  // Makes the descriptor and collector state, after a short probe of a store that needs one.
+  // kAlreadyExists when a lake is there; kInvalidArgument when the place lies inside another lake
+  // or holds other data; kUnsupported when the store does not hold its conditions, unless
+  // `single_writer`: then the lake says so of itself, and every writer must.
+  static Status Init(const OpContext& ctx, store::ObjectStore& store, bool single_writer = false);
   // kNotFound when no lake is there; kUnsupported on a gate.
   static Result<std::unique_ptr<Lake>> Open(const OpContext& ctx,
                                             std::shared_ptr<store::ObjectStore> store,

@@ -69,6 +69,9 @@ class ForwardingStore : public ObjectStore {
   Result<Secret> Presign(const OpContext& ctx, const PresignRequest& request) override {
     return inner_->Presign(ctx, request);
   }
+  std::vector<Fact> Inspect(const OpContext& ctx, const Key& scratch) override {
+    return inner_->Inspect(ctx, scratch);
+  }
 
  protected:
   std::shared_ptr<ObjectStore> inner_;

@@ -36,6 +36,7 @@ bool ValidPrefix(std::string_view prefix) {
 }
 
 std::unique_ptr<ObjectStore> ObjectStore::Above(uint32_t) const { return nullptr; }
+std::vector<Fact> ObjectStore::Inspect(const OpContext&, const Key&) { return {}; }
 
 Result<std::string> ObjectStore::CreateMultipart(const OpContext&, const Key&) {
   return NoMultipart();

@@ -89,6 +89,13 @@ struct Features {
   bool multipart = false;
   bool server_checksums = false;  // A body that does not match its checksum is refused.
   uint64_t buffered_bytes = 0;    // What the client itself holds for each request under way.
+  bool needs_probe = false;  // Its word on conditions proves nothing; lake/doctor.h tries them.
+};
+
+// One thing a store found out of the service behind it, for the doctor. The words of `check` and
+// `outcome` are those of plan/store_verdict.cc; `evidence` is one line, never a secret.
+struct Fact {
+  std::string check, outcome, evidence;
 };
 
 // Multipart upload: one new object in parts of 5 MiB to 5 GiB (the last may be smaller), numbered
@@ -172,6 +179,10 @@ class ObjectStore {
   // The same store at the place `levels` folders, or prefix segments, further up; nullptr where
   // there is none. For the one who must know that a lake does not lie inside of another.
   virtual std::unique_ptr<ObjectStore> Above(uint32_t levels) const;
+
+  // What the seam has no word for: settings of a bucket, checksums, further conditions. Only the
+  // doctor calls this; writes at most objects whose names start with `scratch`, which it deletes.
+  virtual std::vector<Fact> Inspect(const OpContext& ctx, const Key& scratch);
 
   // Multipart upload of one object under a name that was never used before; kUnsupported unless
   // features().multipart. Nothing is visible under `key` before it is completed. An upload that is

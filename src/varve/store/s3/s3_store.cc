@@ -12,7 +12,8 @@ Features S3Store::features() const {
           .conditional_swap = true,
           .multipart = true,
           .server_checksums = server_checksums_.load(),
-          .buffered_bytes = http::kBufferedBytesPerRequest};
+          .buffered_bytes = http::kBufferedBytesPerRequest,
+          .needs_probe = true};
 }
 
 std::unique_ptr<ObjectStore> S3Store::Above(uint32_t levels) const {
