@@ -25,7 +25,7 @@ ALLOWED: dict[str, list[str]] = {
     "transfer": ["base", "hash", "codec", "format", "plan", "exec", "store"],
     "lake": ["base", "hash", "codec", "format", "plan", "exec", "store", "transfer"],
     "track": ["base", "hash", "codec", "format", "plan", "exec", "store", "transfer", "lake"],
-    "testing": ["base", "hash", "exec", "http", "store", "store/*"],
+    "testing": ["base", "hash", "exec", "http", "store", "store/*", "lake"],
 }
 FACE = ["base", "hash", "codec", "format", "plan", "exec", "store", "store/*", "lake", "track"]
 ALLOWED["server"] = FACE
