@@ -180,6 +180,16 @@ TEST(Doctor, ABadStoreTakesALakeOfOneWriter) {
   EXPECT_TRUE(SaveOne(store, true).ok());
 }
 
+TEST(Doctor, WhatADeadProbeLeftHindersNoInit) {
+  const auto store = std::make_shared<BadStore>(Breaks::kNothing);
+  for (int i = 0; i < 20; ++i) {
+    const store::Key key("probe/0123456789abcdef/race-" + std::to_string(i));
+    ASSERT_TRUE(store->PutNew(kCtx, key, AsBytes("left")).ok());
+  }
+  ASSERT_TRUE(Lake::Init(kCtx, *store).ok());
+  EXPECT_TRUE(SaveOne(store, false).ok());
+}
+
 TEST(Doctor, ALakeThatWasCopiedIsProbedAnew) {
   format::Descriptor descriptor;
   descriptor.probe =
