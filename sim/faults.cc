@@ -1,6 +1,7 @@
 #include "sim/faults.h"
 
 #include <cstdio>
+#include <iterator>
 
 namespace varve::sim {
 
@@ -40,20 +41,27 @@ Config Config::FromSeed(uint64_t seed) {
   config.tries_max = kTries[random.Between(0, 3)];
   config.heals = random.Between(0, 1) == 0;
   config.deep_history = random.Between(0, 399) == 0;
+  // Pages so small that a collector lists by shards.
+  if (random.Between(0, 199) == 0) config.page_max = 2;
   // The repeated entries of a deep history are one commit, which no copy would hold twice.
   if (config.deep_history) config.actors &= ~(1U << kCopier);
   return config;
+}
+
+int64_t GraceMsOf(const Config& config, Actor actor) {
+  static constexpr int64_t kGraceMs[] = {0, 1'000, 5'000, 30'000, 600'000};
+  return actor == kCollectorB ? kGraceMs[config.seed % std::size(kGraceMs)] : 0;
 }
 
 std::string Config::Text() const {
   char text[300];
   std::snprintf(text, sizeof text,
                 "--seed %llu --actors 0x%x --faults 0x%x --operations %u --strike %u "
-                "--strikes %llu-%llu --pause %u --tries %u --heals %d --deep %d",
+                "--strikes %llu-%llu --pause %u --tries %u --heals %d --deep %d --page %u",
                 static_cast<unsigned long long>(seed), actors, faults, operations_max,
                 strike_permille, static_cast<unsigned long long>(strikes_from),
                 static_cast<unsigned long long>(strikes_until), pause_max_ms, tries_max,
-                heals ? 1 : 0, deep_history ? 1 : 0);
+                heals ? 1 : 0, deep_history ? 1 : 0, page_max);
   return text;
 }
 

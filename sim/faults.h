@@ -23,7 +23,8 @@ namespace varve::sim {
   X(DenyDelete, "deleting some objects is denied")                                  \
   X(Deadline, "operations have deadlines")                                          \
   X(Damage, "what a read returns of a data object has a bit flipped")               \
-  X(LongSleep, "a process sleeps for hours between two requests")
+  X(LongSleep, "a process sleeps for hours between two requests")                   \
+  X(Outage, "the store refuses everything for up to a minute")
 
 enum Fault : uint32_t {
 #define VARVE_SIM_ENUM(name, what) k##name,
@@ -32,19 +33,22 @@ enum Fault : uint32_t {
       kFaults
 };
 
-#define VARVE_SIM_ACTORS(X)                                             \
-  X(SaverA, "saves m0, step by step")                                   \
-  X(SaverB, "saves m0 too")                                             \
-  X(SaverC, "saves m1, with m0 as a parent")                            \
-  X(SaverD, "saves m2, sleeping long before each commit")               \
-  X(Loader, "loads by name, version and label")                         \
-  X(LoaderB, "the same")                                                \
-  X(Tagger, "sets tags, moves and removes aliases")                     \
-  X(Forgetter, "forgets versions")                                      \
-  X(Lister, "lists artifacts, reads history, compares versions")        \
-  X(Copier, "copies m0 to a second lake")                               \
-  X(CollectorA, "collects garbage as docs/format.md says, all at once") \
-  X(CollectorB, "the same, at the same time")
+#define VARVE_SIM_ACTORS(X)                                      \
+  X(SaverA, "saves m0, step by step")                            \
+  X(SaverB, "saves m0 too")                                      \
+  X(SaverC, "saves m1, with m0 as a parent")                     \
+  X(SaverD, "saves m2, sleeping long before each commit")        \
+  X(Loader, "loads by name, version and label")                  \
+  X(LoaderB, "the same")                                         \
+  X(Tagger, "sets tags, moves and removes aliases")              \
+  X(Forgetter, "forgets versions")                               \
+  X(Lister, "lists artifacts, reads history, compares versions") \
+  X(Copier, "copies m0 to a second lake")                        \
+  X(CollectorA, "collects garbage without a grace")              \
+  X(CollectorB, "the same, with a grace of its own")             \
+  X(Retainer, "thins and lets go by policies")                   \
+  X(Keeper, "pins and holds, and loads what it keeps")           \
+  X(Restorer, "brings back what was let go")
 
 enum Actor : uint32_t {
 #define VARVE_SIM_ENUM(name, what) k##name,
@@ -68,11 +72,15 @@ struct Config {
   uint32_t tries_max = 8;               // Of the store's retries.
   bool heals = false;                   // Faults end; then everything must succeed.
   bool deep_history = false;            // The head is about to fold.
+  uint32_t page_max = 12;               // Of listings of everything and of data.
 
   bool Has(Fault fault) const { return (faults >> fault & 1) != 0; }
   bool Has(Actor actor) const { return (actors >> actor & 1) != 0; }
   static Config FromSeed(uint64_t seed);
   std::string Text() const;  // The flags that repeat it.
 };
+
+// What a collector gives what is young; the same for all its processes.
+int64_t GraceMsOf(const Config& config, Actor actor);
 
 }  // namespace varve::sim

@@ -35,6 +35,7 @@ void Apply(const Arguments& arguments, Config& config) {
     if (flag == "--tries") config.tries_max = static_cast<uint32_t>(number);
     if (flag == "--heals") config.heals = number != 0;
     if (flag == "--deep") config.deep_history = number != 0;
+    if (flag == "--page") config.page_max = static_cast<uint32_t>(number);
     if (flag == "--strikes") {
       config.strikes_from = number;
       const size_t dash = value.find('-');

@@ -46,10 +46,40 @@ uint64_t Meaning(const format::Head* head, std::string_view address) {
   return live(version) ? version : 0;
 }
 
+namespace {
+
+// Asks the format at each date that may end something.
+template <typename Root>
+std::vector<Root> RootsOf(const format::Head& head, const format::VersionEntry& entry) {
+  const auto tombstone = head.forgotten.find(entry.version);
+  const auto layout = head.layouts.find(entry.version);
+  if (tombstone == head.forgotten.end() && layout == head.layouts.end()) {
+    return {{entry.meta_id, INT64_MAX}};
+  }
+  std::vector<int64_t> dates{INT64_MAX};
+  if (tombstone != head.forgotten.end()) dates.push_back(tombstone->second.until_ms);
+  if (layout != head.layouts.end()) dates.push_back(layout->second.full_until_ms);
+  std::sort(dates.begin(), dates.end());
+  std::vector<Root> roots;
+  for (const format::ObjectId& id : format::LiveCommitObjects(head, entry, INT64_MIN)) {
+    int64_t until_ms = INT64_MAX;
+    for (const int64_t date : dates) {
+      const auto live = format::LiveCommitObjects(head, entry, date);
+      if (std::find(live.begin(), live.end(), id) != live.end()) continue;
+      until_ms = date;
+      break;
+    }
+    roots.push_back({id, until_ms});
+  }
+  return roots;
+}
+
+}  // namespace
+
 void Oracle::OnWrite(uint32_t process, const std::string& key, const StoredObject* before,
                      const StoredObject& after, bool conditional) {
   ++tick_;
-  static_cast<void>(process);
+  if (!MayWrite(process, key)) return fail_("I7 written by one whose work it is not: " + key);
   if (!conditional && before != nullptr && before->body != after.body) {
     fail_("I4 a name was used twice: " + key);
     return;
@@ -59,19 +89,46 @@ void Oracle::OnWrite(uint32_t process, const std::string& key, const StoredObjec
     return;
   }
   if (key.starts_with(format::kHeadPrefix)) OnHead(key, before, after);
-  if (key == format::kGcStateKey) OnGcState(after);
+  if (key == format::kGcStateKey) OnGcState(process, after);
+}
+
+bool Oracle::MayWrite(uint32_t process, const std::string& key) const {
+  const auto found = roles_.find(process);
+  const Role role = found == roles_.end() ? Role::kAny : found->second.role;
+  const bool named = key.starts_with("ref/") || key.starts_with("meta/") ||
+                     key.starts_with("hist/") || key.starts_with("sess/");
+  switch (role) {
+    case Role::kAny:
+      return true;
+    case Role::kReader:
+      return false;
+    case Role::kSaver:
+      return named || key.starts_with("pack/");
+    case Role::kEditor:
+      return named;
+    case Role::kCollector:
+      return key.starts_with("ref/") || key.starts_with("sess/") || key.starts_with("gc/");
+  }
+  return false;
+}
+
+bool Oracle::Needed(const std::string& key, int64_t now_ms) const {
+  const auto found = references_.find(key);
+  return found != references_.end() &&
+         std::any_of(found->second.begin(), found->second.end(),
+                     [&](const Reference& each) { return each.until_ms > now_ms; });
 }
 
 void Oracle::OnDelete(uint32_t process, const std::string& key, const StoredObject& object,
                       int64_t now_ms) {
   ++tick_;
-  static_cast<void>(process);
   static_cast<void>(object);
-  static_cast<void>(now_ms);
-  const auto found = references_.find(key);
-  if (found != references_.end() && found->second > 0) {
-    return fail_("I5 deleted, though a live version names it: " + key);
+  const auto powers = roles_.find(process);
+  if (powers != roles_.end() && powers->second.role != Role::kAny &&
+      powers->second.role != Role::kCollector) {
+    return fail_("I7 deleted by one whose work it is not: " + key);
   }
+  if (Needed(key, now_ms)) return fail_("I5 deleted, though a live version names it: " + key);
   if (key.starts_with("ref/") || key == "lake.json" || key == format::kGcStateKey) {
     return fail_("I6 deleted, though it is no data: " + key);
   }
@@ -104,7 +161,7 @@ std::set<std::string> Oracle::KeysOf(const format::GcList& list) {
   return keys;
 }
 
-void Oracle::OnGcState(const StoredObject& after) {
+void Oracle::OnGcState(uint32_t process, const StoredObject& after) {
   auto state = format::DecodeGcState(AsText(after.body));
   if (!state.ok()) return fail_("I1 a gc/state that cannot be read was written");
   const format::GcState old = std::exchange(gc_, std::move(state).value());
@@ -117,26 +174,49 @@ void Oracle::OnGcState(const StoredObject& after) {
   const bool stays = gc_.epoch == old.epoch && gc_.phase == old.phase;
   if (!begins && !decides && !ends && !stays) return fail_("I3 gc/state jumped");
   if (gc_.oldest_list_epoch < old.oldest_list_epoch) return fail_("I3 oldest_list_epoch went back");
-  if (begins) condemned_ = KeysOf(gc_.lists[gc_.epoch]);
+  const int64_t now_ms = after.modified_ms;
+  if (begins) {
+    condemned_ = KeysOf(gc_.lists[gc_.epoch]);
+    const auto powers = roles_.find(process);
+    const int64_t grace_ms = powers == roles_.end() ? 0 : powers->second.grace_ms;
+    for (const std::string& key : condemned_) {
+      const StoredObject* object = bucket_.Find(key);
+      if (object == nullptr || grace_ms == 0 || object->modified_ms + grace_ms <= now_ms) continue;
+      return fail_("I6 condemned within the grace: " + key);
+    }
+  }
   if (!decides) return;
   for (const std::string& key : KeysOf(gc_.lists[gc_.epoch])) {
     if (!condemned_.contains(key)) return fail_("I7 decided, though not condemned: " + key);
-    const auto found = references_.find(key);
-    if (found != references_.end() && found->second > 0) {
+    if (Needed(key, now_ms)) {
       return fail_("I5 decided dead, though a live version names it: " + key);
     }
     decided_.insert(key);
   }
 }
 
-void Oracle::SetLive(Version& version, bool live, const std::string& where) {
-  if (version.live == live) return;
-  version.live = live;
-  for (const std::string& key : version.objects) {
-    references_[key] += live ? 1 : -1;
-    if (live && bucket_.Find(key) == nullptr) fail_("I1 " + where + " names a missing " + key);
-    if (live && decided_.contains(key)) fail_("I5 " + where + " names " + key + ", decided dead");
+bool Oracle::SetRoots(Version& version, std::vector<Root> roots, const std::string& where,
+                      int64_t now_ms) {
+  if (version.roots == roots) return true;
+  for (const Root& root : version.roots) {
+    for (const std::string& key : version.objects[root.meta_id]) {
+      std::erase_if(references_[key],
+                    [&](const Reference& each) { return each.owner == version.owner; });
+    }
   }
+  version.roots = std::move(roots);
+  for (const Root& root : version.roots) {
+    if (!version.objects.contains(root.meta_id) && !LearnObject(version, root.meta_id, where)) {
+      return false;
+    }
+    for (const std::string& key : version.objects[root.meta_id]) {
+      references_[key].push_back({version.owner, root.until_ms});
+      if (root.until_ms <= now_ms) continue;
+      if (bucket_.Find(key) == nullptr) fail_("I1 " + where + " names a missing " + key);
+      if (decided_.contains(key)) fail_("I5 " + where + " names " + key + ", decided dead");
+    }
+  }
+  return true;
 }
 
 bool Oracle::CheckContent(const format::Commit& commit, const Intent& intent,
@@ -145,12 +225,14 @@ bool Oracle::CheckContent(const format::Commit& commit, const Intent& intent,
     fail_("I1 " + where + " has another number of tensors than were saved");
     return false;
   }
-  for (const format::TensorRow& row : commit.tensors) {
+  for (size_t i = 0; i < commit.tensors.size(); ++i) {
+    const format::TensorRow& row = commit.tensors[i];
     const auto expected = intent.tensors.find(row.name);
     if (expected == intent.tensors.end()) {
       fail_("I1 " + where + " has a tensor that was not saved: " + row.name);
       return false;
     }
+    if (commit.GoneBy(i) != nullptr) continue;
     Bytes raw;
     for (const uint32_t ordinal : row.chunks) {
       const format::ChunkRow& chunk = commit.chunks[ordinal];
@@ -178,31 +260,44 @@ bool Oracle::CheckContent(const format::Commit& commit, const Intent& intent,
   return true;
 }
 
-bool Oracle::Learn(Artifact& artifact, const std::string& name, const format::VersionEntry& entry) {
-  const std::string where = "v" + std::to_string(entry.version) + " of " + name;
-  Version version;
-  version.entry = entry;
-  const std::string meta_key = format::MetaKey(entry.meta_id);
+bool Oracle::LearnObject(Version& version, const format::ObjectId& meta_id,
+                         const std::string& where) {
+  const std::string meta_key = format::MetaKey(meta_id);
   const StoredObject* meta = bucket_.Find(meta_key);
   if (meta == nullptr) {
     fail_("I1 " + where + " names a missing " + meta_key);
     return false;
   }
   const auto decoded = format::DecodeCommit(meta->body);
-  if (!decoded.ok() || decoded->commit_id != entry.commit_id) {
+  if (!decoded.ok() || decoded->commit_id != version.entry.commit_id) {
     fail_("I1 " + where + " names a commit object that is not its own");
     return false;
   }
-  version.objects.push_back(meta_key);
-  for (const format::PackRow& pack : decoded->commit.packs) {
-    version.objects.push_back(format::PackKey(pack.id));
-  }
-  version.intent = intents_.Find(decoded->commit.header.message);
-  if (version.intent == nullptr) {
+  Intent* const intent = intents_.Find(decoded->commit.header.message);
+  if (intent == nullptr) {
     fail_("I1 " + where + " was never saved by anyone");
     return false;
   }
-  if (!CheckContent(decoded->commit, *version.intent, where)) return false;
+  if (version.intent != nullptr && version.intent != intent) {
+    fail_("I1 " + where + " has the commit object of another version");
+    return false;
+  }
+  version.intent = intent;
+  if (!CheckContent(decoded->commit, *intent, where)) return false;
+  std::vector<std::string>& objects = version.objects[meta_id];
+  objects.push_back(meta_key);
+  for (const format::PackRow& pack : decoded->commit.packs) {
+    objects.push_back(format::PackKey(pack.id));
+  }
+  return true;
+}
+
+bool Oracle::Learn(Artifact& artifact, const std::string& name, const format::VersionEntry& entry) {
+  const std::string where = "v" + std::to_string(entry.version) + " of " + name;
+  Version version;
+  version.entry = entry;
+  version.owner = ++owners_;
+  if (!LearnObject(version, entry.meta_id, where)) return false;
   if (home_) {
     if (version.intent->artifact != name) {
       fail_("I7 " + where + " was saved to " + version.intent->artifact);
@@ -220,8 +315,7 @@ bool Oracle::Learn(Artifact& artifact, const std::string& name, const format::Ve
       return false;
     }
   }
-  Version& kept = artifact.versions.emplace(entry.version, std::move(version)).first->second;
-  SetLive(kept, true, where);
+  artifact.versions.emplace(entry.version, std::move(version));
   return true;
 }
 
@@ -242,6 +336,54 @@ bool Oracle::CheckLink(const Artifact& artifact, const format::HistoryLink& link
     if (known == artifact.versions.end() || known->second.entry != entry) {
       fail_("I2 folding changed v" + std::to_string(entry.version));
       return false;
+    }
+  }
+  return true;
+}
+
+bool Oracle::CheckLetGo(const format::Head& old, const format::Head& head, int64_t now_ms) {
+  const auto bad = [&](const char* rule, uint64_t version, const std::string& what) {
+    fail_(std::string(rule) + " v" + std::to_string(version) + " of " + head.name + " " + what);
+    return false;
+  };
+  bool any_live = false;
+  for (uint64_t version = head.last_version(); version > 0 && !any_live; --version) {
+    any_live = !head.forgotten.contains(version);
+  }
+  for (const auto& [version, row] : head.forgotten) {
+    const auto before = old.forgotten.find(version);
+    if (before != old.forgotten.end()) {
+      if (before->second.until_ms > now_ms && row.until_ms < before->second.until_ms) {
+        return bad("P10", version, "may be brought back for less long than was said");
+      }
+      continue;
+    }
+    const std::string named = format::NamedBy(head, version, now_ms);
+    if (!named.empty()) return bad("P9", version, "was let go, but is kept by " + named);
+    if (!row.policy.empty() && !any_live) return bad("P9", version, "was let go as the last one");
+  }
+  for (const auto* labels : {&head.tags, &head.aliases}) {
+    for (const auto& [label, version] : *labels) {
+      if (head.forgotten.contains(version))
+        return bad("I3", version, "is gone, but named " + label);
+    }
+  }
+  for (const auto& [version, row] : head.layouts) {
+    const auto before = old.layouts.find(version);
+    const bool was = before != old.layouts.end();
+    if (version > old.last_version() || (was && before->second == row)) continue;
+    if (row.let_go.size() > (was ? before->second.let_go.size() : 0)) {
+      const std::string named = format::NamedBy(head, version, now_ms);
+      if (!named.empty()) return bad("P9", version, "was thinned, but is kept by " + named);
+    }
+    if (!was || !before->second.full_meta_id.has_value() ||
+        before->second.full_until_ms <= now_ms || row.meta_id == *before->second.full_meta_id ||
+        head.forgotten.contains(version)) {
+      continue;
+    }
+    if (row.full_meta_id != before->second.full_meta_id ||
+        row.full_until_ms < before->second.full_until_ms) {
+      return bad("P10", version, "lost what may be brought back of it");
     }
   }
   return true;
@@ -275,7 +417,7 @@ void Oracle::OnHead(const std::string& key, const StoredObject* before, const St
     if (artifact.links.contains(link_key)) continue;
     if (!CheckLink(artifact, link)) return;
     artifact.links.insert(link_key);
-    ++references_[link_key];
+    references_[link_key].push_back({});
   }
   for (const format::VersionEntry& entry : head->versions) {
     const auto known = artifact.versions.find(entry.version);
@@ -285,10 +427,14 @@ void Oracle::OnHead(const std::string& key, const StoredObject* before, const St
     }
     if (!Learn(artifact, *name, entry)) return;
   }
+  const int64_t now_ms = after.modified_ms;
   for (auto& [number, version] : artifact.versions) {
-    SetLive(version, !head->forgotten.contains(number),
-            "v" + std::to_string(number) + " of " + *name);
+    if (!SetRoots(version, RootsOf<Root>(*head, version.entry),
+                  "v" + std::to_string(number) + " of " + *name, now_ms)) {
+      return;
+    }
   }
+  if (!CheckLetGo(old, *head, now_ms)) return;
   for (size_t i = 1; i < head->versions.size(); ++i) {
     if (head->versions[i].time_ms <= head->versions[i - 1].time_ms) {
       return fail_("I3 the versions of " + *name + " are not in the order of their times");
@@ -298,13 +444,6 @@ void Oracle::OnHead(const std::string& key, const StoredObject* before, const St
     const auto now = head->tags.find(tag);
     if (now == head->tags.end() || now->second != version) {
       return fail_("I3 the tag " + tag + " of " + *name + " moved or vanished");
-    }
-  }
-  for (const auto* labels : {&head->tags, &head->aliases}) {
-    for (const auto& [label, version] : *labels) {
-      if (head->forgotten.contains(version)) {
-        return fail_("I3 " + label + " of " + *name + " names a forgotten version");
-      }
     }
   }
   artifact.states.emplace_back(tick_, head);
@@ -359,10 +498,20 @@ const Intent* Oracle::IntentOf(const std::string& artifact, uint64_t version) co
   return known == found->second.versions.end() ? nullptr : known->second.intent;
 }
 
-void Oracle::CheckEnd() {
-  for (const auto& [key, count] : references_) {
-    if (count > 0 && bucket_.Find(key) == nullptr) {
+void Oracle::CheckEnd(int64_t now_ms) {
+  for (const auto& [key, each] : references_) {
+    if (Needed(key, now_ms) && bucket_.Find(key) == nullptr) {
       return fail_("I1 a live version names a missing " + key);
+    }
+  }
+}
+
+void Oracle::CheckClean(int64_t now_ms) {
+  for (const auto& [key, object] : bucket_.objects()) {
+    const bool data =
+        key.starts_with("pack/") || key.starts_with("meta/") || key.starts_with("hist/");
+    if (data && object.alive() && !Needed(key, now_ms)) {
+      return fail_("I8 left after two collections, though nothing names it: " + key);
     }
   }
 }

@@ -40,6 +40,15 @@ class Intents {  // Shared by the oracles of all buckets.
 
 using HeadRef = std::shared_ptr<const format::Head>;
 
+// What a process may change, so that nobody needs a key to more than its work.
+enum class Role : uint8_t {
+  kAny,
+  kReader,     // Nothing.
+  kSaver,      // New data objects, and heads.
+  kEditor,     // The same without packs.
+  kCollector,  // Heads, the collector's papers; alone deletes.
+};
+
 class Oracle final : public Observer {
  public:
   using Fail = std::function<void(std::string)>;
@@ -51,6 +60,11 @@ class Oracle final : public Observer {
                const StoredObject& after, bool conditional) override;
   void OnDelete(uint32_t process, const std::string& key, const StoredObject& object,
                 int64_t now_ms) override;
+
+  // From now on; a collector also says what grace it gives.
+  void SetRole(uint32_t process, Role role, int64_t grace_ms = 0) {
+    roles_[process] = {role, grace_ms};
+  }
 
   // Answers of a save. A refusal is an error that says: definitely not.
   void Acknowledged(Intent& intent, uint64_t version);
@@ -64,15 +78,32 @@ class Oracle final : public Observer {
   HeadRef Latest(const std::string& artifact) const;
   const Intent* IntentOf(const std::string& artifact, uint64_t version) const;
 
-  void CheckEnd();  // Everything live is there.
+  void CheckEnd(int64_t now_ms);  // Everything live is there.
+  // After collections without a grace, and nobody else: nothing else is there.
+  void CheckClean(int64_t now_ms);
   std::vector<std::string> Artifacts() const;
 
  private:
+  // A commit object that must stay, with all it names, until a time by the store's clock.
+  struct Root {
+    format::ObjectId meta_id;
+    int64_t until_ms = INT64_MAX;
+    friend bool operator==(const Root&, const Root&) = default;
+  };
   struct Version {
     format::VersionEntry entry;
-    std::vector<std::string> objects;  // Keys, its own first.
+    uint64_t owner = 0;
+    std::map<format::ObjectId, std::vector<std::string>> objects;  // Keys, by commit object.
+    std::vector<Root> roots;
     Intent* intent = nullptr;
-    bool live = false;
+  };
+  struct Reference {
+    uint64_t owner = 0;
+    int64_t until_ms = INT64_MAX;
+  };
+  struct Powers {
+    Role role = Role::kAny;
+    int64_t grace_ms = 0;
   };
   struct Artifact {
     std::vector<std::pair<uint64_t, HeadRef>> states;  // By tick.
@@ -80,13 +111,20 @@ class Oracle final : public Observer {
     std::set<std::string> links;
   };
   void OnHead(const std::string& key, const StoredObject* before, const StoredObject& after);
-  void OnGcState(const StoredObject& after);
+  void OnGcState(uint32_t process, const StoredObject& after);
+  // What lets go and what comes back keeps to the rules of docs/retention.md.
+  bool CheckLetGo(const format::Head& old, const format::Head& head, int64_t now_ms);
+  bool MayWrite(uint32_t process, const std::string& key) const;
+  bool Needed(const std::string& key, int64_t now_ms) const;
   // The keys of an epoch's list; reports a part that is missing.
   std::set<std::string> KeysOf(const format::GcList& list);
   bool Learn(Artifact& artifact, const std::string& name, const format::VersionEntry& entry);
+  // The commit object `meta_id` of a version: its content, and what it names.
+  bool LearnObject(Version& version, const format::ObjectId& meta_id, const std::string& where);
   bool CheckContent(const format::Commit& commit, const Intent& intent, const std::string& where);
   bool CheckLink(const Artifact& artifact, const format::HistoryLink& link);
-  void SetLive(Version& version, bool live, const std::string& where);
+  bool SetRoots(Version& version, std::vector<Root> roots, const std::string& where,
+                int64_t now_ms);
 
   Bucket& bucket_;
   Intents& intents_;
@@ -94,7 +132,9 @@ class Oracle final : public Observer {
   const Fail fail_;
   uint64_t tick_ = 0;
   std::map<std::string, Artifact> artifacts_;
-  std::map<std::string, int, std::less<>> references_;  // Objects that live versions name.
+  std::map<std::string, std::vector<Reference>, std::less<>> references_;  // By key.
+  std::map<uint32_t, Powers> roles_;                                       // By process.
+  uint64_t owners_ = 0;
   format::GcState gc_;
   std::set<std::string> condemned_;             // By the current epoch.
   std::set<std::string, std::less<>> decided_;  // Dead, by any epoch: for ever.

@@ -4,6 +4,7 @@
 
 #include "sim/actors/actors.h"
 #include "varve/format/control.h"
+#include "varve/plan/pacing.h"
 #include "varve/store/retry/retry_store.h"
 
 namespace varve::sim {
@@ -12,6 +13,33 @@ namespace {
 constexpr uint64_t kSwitchesMax = 400'000;  // A run that needs more does not end.
 constexpr int64_t kSecondNs = 1'000'000'000;
 constexpr int64_t kDayMs = 86'400'000;
+constexpr uint64_t kRetryTokens = 100;  // Of each process.
+
+Role RoleOf(Actor actor) {
+  switch (actor) {
+    case kSaverA:
+    case kSaverB:
+    case kSaverC:
+    case kSaverD:
+      return Role::kSaver;
+    case kLoader:
+    case kLoaderB:
+    case kLister:
+    case kCopier:
+      return Role::kReader;
+    case kCollectorA:
+    case kCollectorB:
+      return Role::kCollector;
+    case kTagger:
+    case kForgetter:
+    case kRetainer:
+    case kKeeper:
+    case kRestorer:
+    case kActors:
+      break;
+  }
+  return Role::kEditor;
+}
 
 }  // namespace
 
@@ -48,13 +76,15 @@ void World::CountOperation(bool acknowledged) {
 }
 
 std::shared_ptr<store::ObjectStore> World::LinkTo(Process& process, Bucket& bucket) {
-  links_.push_back(std::make_shared<Link>(scheduler_, weather_, trace_, bucket, process,
-                                          &bucket == &bucket_ ? "sim://lake" : "sim://copy"));
+  const auto link = std::make_shared<Link>(scheduler_, weather_, trace_, bucket, process,
+                                           &bucket == &bucket_ ? "sim://lake" : "sim://copy");
   store::RetryOptions retries;
   retries.tries_max = static_cast<int>(config_.tries_max);
   // An actor is a process: it shares its budget with no other.
-  return std::make_shared<store::RetryStore>(links_.back(), retries,
-                                             std::make_shared<store::Pacer>());
+  const auto repeating = std::make_shared<store::RetryStore>(
+      link, retries, std::make_shared<store::Pacer>(kRetryTokens));
+  ways_.push_back({link, std::make_shared<Asked>(repeating)});
+  return ways_.back().asked;
 }
 
 std::unique_ptr<lake::Lake> World::OpenLake(Process& process, bool copy) {
@@ -129,6 +159,7 @@ void World::StartActor(Actor actor, uint32_t incarnation, uint32_t operations_do
       skewed ? static_cast<int64_t>(random->Between(0, 6 * kDayMs)) - 3 * kDayMs : 0;
   Process& process = scheduler_.NewProcess(name, root_.Fork(name), skew_ms);
   process.role = static_cast<int32_t>(actor);
+  oracle_.SetRole(process.number, RoleOf(actor), GraceMsOf(config_, actor));
   scheduler_.Spawn(process, [this, &process, actor, operations_done] {
     uint32_t& done = operations_done_[actor];
     done = operations_done;
@@ -167,6 +198,44 @@ void World::StartKiller() {
   });
 }
 
+int64_t World::now_ms() const { return Link::StoreMs(scheduler_); }
+
+void World::CheckRepeats() {
+  for (const Way& way : ways_) {
+    const uint64_t asked = way.asked->asked(), sent = way.link->sent();
+    if (sent <=
+        asked + asked / 2 + kRetryTokens / static_cast<uint64_t>(plan::RetryBudget::kRetryCost))
+      continue;
+    return Fail("I11 " + std::to_string(sent) + " requests were sent for " + std::to_string(asked));
+  }
+}
+
+void World::CollectLast() {
+  Process& last = scheduler_.NewProcess("Last", root_.Fork("last"), 0);
+  int64_t began_ms = 0;  // What lived then may have ended since.
+  scheduler_.Spawn(last, [this, &last, &began_ms] {
+    const std::unique_ptr<lake::Lake> lake = OpenLake(last, false);
+    if (lake == nullptr) return;
+    lake::GcOptions options;
+    options.apply = options.force = true;
+    options.grace_ms = 0;
+    for (int round = 0; round < 2; ++round) {
+      began_ms = now_ms();
+      const auto report = lake->CollectGarbage(last.Context(), options);
+      if (!report.ok()) return Fail("I8 the last collection: " + report.error().ToString());
+    }
+    for (const std::string& name : oracle_.Artifacts()) {
+      const auto report = lake->Verify(last.Context(), name);
+      if (report.ok() ? report->damage.empty() : Meaning(oracle_.Latest(name).get(), name) == 0) {
+        continue;
+      }
+      return Fail("I9 verify of " + name + " at the end finds damage, and there is none");
+    }
+  });
+  scheduler_.Run(scheduler_.switches() + kSwitchesMax, [this] { return failed(); });
+  if (!failed()) oracle_.CheckClean(began_ms);
+}
+
 void World::Drain() {
   for (const auto& process : scheduler_.processes()) scheduler_.Kill(*process);
   const uint64_t limit = scheduler_.switches() + kSwitchesMax;
@@ -201,8 +270,10 @@ Outcome World::Run() {
   if (!failed() && scheduler_.unfinished() > 0) {
     Fail("I8 " + std::to_string(scheduler_.unfinished()) + " fibers wait for ever");
   }
-  if (!failed()) oracle_.CheckEnd();
-  if (!failed()) copy_oracle_.CheckEnd();
+  if (!failed() && config_.heals) CollectLast();
+  if (!failed()) CheckRepeats();
+  if (!failed()) oracle_.CheckEnd(now_ms());
+  if (!failed()) copy_oracle_.CheckEnd(now_ms());
   outcome_.trace_hash = trace_.hash();
   outcome_.events = trace_.events();
   outcome_.switches = scheduler_.switches();

@@ -38,6 +38,7 @@ class World {
   Oracle& copy_oracle() { return copy_oracle_; }
   Intents& intents() { return intents_; }
   Bucket& bucket() { return bucket_; }
+  int64_t now_ms() const;  // The store's clock.
   void Fail(std::string what);
   bool failed() const { return outcome_.failed; }
   void Note(Process& process, std::string_view what, std::string_view where,
@@ -57,6 +58,9 @@ class World {
   void StartKiller();
   void Deepen(Process& process);
   void Drain();
+  void CheckRepeats();  // I11: what is sent is at most 1.5 times what is asked for, and a little.
+  // When all is well again and everybody is done: two collections leave nothing but what lives.
+  void CollectLast();
 
   const Config config_;
   Trace trace_;
@@ -66,8 +70,12 @@ class World {
   Bucket bucket_, copy_bucket_;
   Intents intents_;
   Oracle oracle_, copy_oracle_;
-  std::vector<std::shared_ptr<store::ObjectStore>> links_;  // Requests may outlive their process.
-  std::vector<uint32_t> operations_done_;                   // By actor, over its incarnations.
+  struct Way {
+    std::shared_ptr<Link> link;
+    std::shared_ptr<Asked> asked;
+  };
+  std::vector<Way> ways_;                  // Requests may outlive their process.
+  std::vector<uint32_t> operations_done_;  // By actor, over its incarnations.
   Outcome outcome_;
 };
 

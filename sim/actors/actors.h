@@ -21,7 +21,10 @@ bool LoadOnce(World& world, Process& process, lake::Lake& lake);
 bool LabelOnce(World& world, Process& process, lake::Lake& lake);
 bool ForgetOnce(World& world, Process& process, lake::Lake& lake);
 bool LookOnce(World& world, Process& process, lake::Lake& lake);
-bool CollectOnce(World& world, Process& process);
+bool CollectOnce(World& world, Process& process, lake::Lake& lake, int64_t grace_ms);
+bool RetainOnce(World& world, Process& process, lake::Lake& lake);
+bool KeepOnce(World& world, Process& process, lake::Lake& lake);
+bool RestoreOnce(World& world, Process& process, lake::Lake& lake);
 bool CopyOnce(World& world, Process& process, lake::Lake& lake, lake::Lake& copy);
 bool SaveStep(World& world, Process& process, lake::Lake& lake, Intent& intent,
               const SaveChoice& choice);
@@ -33,8 +36,13 @@ struct Operation {
   uint64_t from;  // Of the oracle.
   bool healed;    // All was well from the start.
 };
-std::string AnyArtifact(Process& process);
-// Somebody forgot a version since; its objects may be gone under whoever was reading it.
+// Opens `address` and reads what was not let go of it; checks the bytes.
+Status LoadAddress(World& world, const Operation& operation, lake::Lake& lake,
+                   const std::string& artifact, const std::string& address, uint64_t& version);
+
+std::string AnyArtifact(World& world, Process& process);
+uint64_t AnyVersion(World& world, Process& process, const std::string& artifact);
+// Somebody let go of something since; it may be gone under whoever was reading it.
 bool ForgottenMeanwhile(const Oracle& oracle, const std::string& artifact, uint64_t from);
 
 }  // namespace varve::sim

@@ -7,6 +7,8 @@ namespace {
 constexpr auto kOwnErrors = {ErrorCode::kNotFound, ErrorCode::kGone, ErrorCode::kAlreadyExists,
                              ErrorCode::kConflict};
 
+}  // namespace
+
 uint64_t AnyVersion(World& world, Process& process, const std::string& artifact) {
   const HeadRef latest = world.oracle().Latest(artifact);
   const uint64_t newest = latest == nullptr ? 1 : std::max<uint64_t>(1, latest->last_version());
@@ -14,10 +16,8 @@ uint64_t AnyVersion(World& world, Process& process, const std::string& artifact)
   return process.random->Between(oldest, newest);
 }
 
-}  // namespace
-
 bool LabelOnce(World& world, Process& process, lake::Lake& lake) {
-  const std::string artifact = AnyArtifact(process);
+  const std::string artifact = AnyArtifact(world, process);
   const uint64_t version = AnyVersion(world, process, artifact);
   const std::string target = artifact + "@v" + std::to_string(version);
   const uint64_t kind = process.random->Between(0, 3);
@@ -68,24 +68,6 @@ bool LabelOnce(World& world, Process& process, lake::Lake& lake) {
              !ever([&](const format::Head& each) { return names(each.aliases, alias) == 0; })) {
     world.Fail("P5 an alias was never removed: " + alias + " of " + artifact);
   }
-  return !world.failed();
-}
-
-bool ForgetOnce(World& world, Process& process, lake::Lake& lake) {
-  const std::string artifact = AnyArtifact(process);
-  const uint64_t version = AnyVersion(world, process, artifact);
-  const std::string target = artifact + "@v" + std::to_string(version);
-  const Operation operation(world, process);
-  const Status done =
-      lake.Forget(operation.ctx, target, "old", {.by = "", .policy = "", .grace_ms = 0});
-  if (process.dead || world.failed()) return false;
-  world.CountOperation(done.ok());
-  world.Note(process, "FORGOT", target, done.ok() ? "ok" : ErrorName(done.error().code()));
-  if (!done.ok()) return world.Explained(done.error(), operation.healed, "forget", kOwnErrors);
-  const bool was = world.oracle().Ever(artifact, operation.from, [&](const format::Head* head) {
-    return head != nullptr && head->forgotten.contains(version);
-  });
-  if (!was) world.Fail("P5 an acknowledged forget never was: " + target);
   return !world.failed();
 }
 

@@ -20,36 +20,62 @@ std::string AnyAddress(World& world, Process& process, const std::string& artifa
 }  // namespace
 
 bool ForgottenMeanwhile(const Oracle& oracle, const std::string& artifact, uint64_t from) {
-  size_t least = SIZE_MAX, most = 0;
+  const format::Head* before = nullptr;
+  bool first = true, found = false;
   oracle.Ever(artifact, from, [&](const format::Head* head) {
-    const size_t count = head == nullptr ? 0 : head->forgotten.size();
-    least = std::min(least, count);
-    most = std::max(most, count);
+    if (!std::exchange(first, false) && before != nullptr && head != nullptr) {
+      found |= head->layouts != before->layouts;
+      for (const auto& [version, row] : head->forgotten)
+        found |= !before->forgotten.contains(version);
+    }
+    before = head;
     return false;
   });
-  return most > least;
+  return found;
+}
+
+Status LoadAddress(World& world, const Operation& operation, lake::Lake& lake,
+                   const std::string& artifact, const std::string& address, uint64_t& version) {
+  std::vector<Bytes> bytes;
+  VARVE_TRY(const auto open, lake.OpenAt(operation.ctx, address));
+  version = open->entry().version;
+  const auto& tensors = open->commit().tensors;
+  std::vector<lake::OpenVersion::TensorRead> reads;
+  for (const format::TensorRow& row : tensors) bytes.emplace_back(row.raw_bytes);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    if (open->commit().GoneBy(i) == nullptr) reads.push_back({i, bytes[i]});
+  }
+  VARVE_CHECK_OK(open->ReadTensors(operation.ctx, reads));
+  const Intent* intent = world.oracle().IntentOf(artifact, version);
+  if (intent == nullptr || tensors.size() != intent->tensors.size()) {
+    world.Fail("P1 " + address + " was loaded with other tensors than were saved");
+    return OkStatus();
+  }
+  for (const auto& read : reads) {
+    const std::string& name = tensors[read.index].name;
+    const auto expected = intent->tensors.find(name);
+    if (expected == intent->tensors.end() || expected->second != bytes[read.index]) {
+      world.Fail("P6 " + address + " was loaded with wrong bytes in " + name);
+    }
+  }
+  // What its head never said to be let go must be there.
+  if (reads.size() < tensors.size() &&
+      !world.oracle().Ever(artifact, operation.from, [&](const format::Head* head) {
+        return head != nullptr && head->layouts.contains(version) &&
+               !head->layouts.at(version).let_go.empty();
+      })) {
+    world.Fail("P1 " + address + " lacks what nobody let go");
+  }
+  return OkStatus();
 }
 
 bool LoadOnce(World& world, Process& process, lake::Lake& lake) {
-  const std::string artifact = AnyArtifact(process);
+  const std::string artifact = AnyArtifact(world, process);
   const std::string address = AnyAddress(world, process, artifact);
   const Operation operation(world, process);
   Oracle& oracle = world.oracle();
   uint64_t version = 0;
-  std::vector<Bytes> bytes;
-  std::vector<std::string> names;
-  const auto load = [&]() -> Status {
-    VARVE_TRY(const auto open, lake.OpenAt(operation.ctx, address));
-    version = open->entry().version;
-    std::vector<lake::OpenVersion::TensorRead> reads;
-    for (const format::TensorRow& row : open->commit().tensors) {
-      names.push_back(row.name);
-      bytes.emplace_back(row.raw_bytes);
-    }
-    for (size_t i = 0; i < bytes.size(); ++i) reads.push_back({i, bytes[i]});
-    return open->ReadTensors(operation.ctx, reads);
-  };
-  const Status loaded = load();
+  const Status loaded = LoadAddress(world, operation, lake, artifact, address, version);
   if (process.dead || world.failed()) return false;
   world.CountOperation(loaded.ok());
   const auto means = [&](uint64_t number) {
@@ -59,17 +85,6 @@ bool LoadOnce(World& world, Process& process, lake::Lake& lake) {
   if (loaded.ok()) {
     world.Note(process, "LOADED", address, "v" + std::to_string(version));
     if (!means(version)) world.Fail("P5 " + address + " never meant v" + std::to_string(version));
-    const Intent* intent = oracle.IntentOf(artifact, version);
-    if (intent == nullptr || names.size() != intent->tensors.size()) {
-      world.Fail("P1 " + address + " was loaded with other tensors than were saved");
-      return false;
-    }
-    for (size_t i = 0; i < names.size(); ++i) {
-      const auto expected = intent->tensors.find(names[i]);
-      if (expected == intent->tensors.end() || expected->second != bytes[i]) {
-        world.Fail("P6 " + address + " was loaded with wrong bytes in " + names[i]);
-      }
-    }
     return !world.failed();
   }
   const ErrorCode code = loaded.error().code();
@@ -82,7 +97,7 @@ bool LoadOnce(World& world, Process& process, lake::Lake& lake) {
 }
 
 bool LookOnce(World& world, Process& process, lake::Lake& lake) {
-  const std::string artifact = AnyArtifact(process);
+  const std::string artifact = AnyArtifact(world, process);
   const Operation operation(world, process);
   Oracle& oracle = world.oracle();
   const uint64_t kind = process.random->Between(0, 3);

@@ -44,7 +44,13 @@ bool Step(World& world, Process& process, Actor actor, lake::Lake& lake, lake::L
       return CopyOnce(world, process, lake, *copy);
     case kCollectorA:
     case kCollectorB:
-      return CollectOnce(world, process);
+      return CollectOnce(world, process, lake, GraceMsOf(world.config(), actor));
+    case kRetainer:
+      return RetainOnce(world, process, lake);
+    case kKeeper:
+      return KeepOnce(world, process, lake);
+    case kRestorer:
+      return RestoreOnce(world, process, lake);
     case kActors:
       break;
   }
@@ -58,8 +64,11 @@ Operation::Operation(World& world, Process& process)
       from(world.oracle().now()),
       healed(world.weather().healed()) {}
 
-std::string AnyArtifact(Process& process) {
-  return "m" + std::to_string(process.random->Between(0, 3) % 3);
+std::string AnyArtifact(World& world, Process& process) {
+  const uint64_t pick = process.random->Next64();
+  const std::vector<std::string> there = world.oracle().Artifacts();
+  if (there.empty() || pick % 8 == 0) return "m" + std::to_string((pick >> 8) % 3);
+  return there[(pick >> 8) % there.size()];
 }
 
 void RunActor(World& world, Process& process, Actor actor, uint32_t& done) {

@@ -17,7 +17,8 @@ Bytes Content(uint64_t pick) {
 void Choose(Process& process, Intent& intent) {
   const uint64_t count = process.random->Between(1, 5);
   for (uint64_t i = 0; i < count; ++i) {
-    intent.tensors.emplace("t" + std::to_string(i), Content(process.random->Next64()));
+    static constexpr const char* kFolders[] = {"model/t", "optimizer/t", "ema/t"};
+    intent.tensors.emplace(kFolders[i % 3] + std::to_string(i), Content(process.random->Next64()));
   }
 }
 

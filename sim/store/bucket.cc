@@ -23,6 +23,11 @@ uint64_t Fnv(std::string_view text, uint64_t hash) {
   return hash;
 }
 
+bool IsData(std::string_view key) {
+  return key.starts_with("pack/") || key.starts_with("meta/") || key.starts_with("hist/") ||
+         key.starts_with("sess/");
+}
+
 const StoredObject* Bucket::Find(std::string_view key) const {
   const auto found = objects_.find(key);
   return found == objects_.end() || !found->second.alive() ? nullptr : &found->second;
@@ -106,9 +111,10 @@ store::ListPage Bucket::List(const std::string& prefix, const store::ListOptions
   for (; each != objects_.end() && each->first.starts_with(prefix); ++each) {
     const StoredObject& object = each->second;
     const int64_t since_ms = now_ms - stale_ms;
-    const bool shown = stale_ms == 0 ? object.alive()
-                                     : object.modified_ms <= since_ms &&
-                                           (object.alive() || object.deleted_ms > since_ms);
+    const bool shown =
+        stale_ms == 0 || !IsData(each->first)
+            ? object.alive()
+            : object.modified_ms <= since_ms && (object.alive() || object.deleted_ms > since_ms);
     if (!shown) continue;
     if (page.objects.size() == std::min(page_max, options.page_max)) {
       page.next_token = page.objects.back().key.str();

@@ -46,7 +46,7 @@ class Bucket {
                                    int64_t now_ms);
   Result<store::ObjectInfo> Cas(uint32_t process, const std::string& key, const Bytes& body,
                                 const std::optional<store::Etag>& expected, int64_t now_ms);
-  // `stale`: objects younger than `stale_ms` are missing, and ghosts as young are shown.
+  // `stale`: data objects younger than `stale_ms` are missing, and ghosts as young are shown.
   store::ListPage List(const std::string& prefix, const store::ListOptions& options,
                        uint32_t page_max, int64_t stale_ms, int64_t now_ms) const;
   void Delete(uint32_t process, const std::string& key, int64_t now_ms);
@@ -61,6 +61,7 @@ class Bucket {
   Observer* observer_ = nullptr;
 };
 
+bool IsData(std::string_view key);  // A pack, commit object, history node or reservation.
 uint64_t Fnv(std::string_view text, uint64_t hash = 14695981039346656037ULL);
 
 }  // namespace varve::sim

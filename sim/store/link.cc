@@ -9,15 +9,10 @@ namespace {
 constexpr int64_t kMsNs = 1'000'000;
 constexpr int64_t kGivesUpNs = 10'000 * kMsNs;  // A client that hears nothing.
 constexpr int64_t kStoreEpochMs = 1'700'000'000'000;
-constexpr uint32_t kPageMax = 2;  // Small, so that listings have pages.
+constexpr uint32_t kRefPageMax = 2;  // Small, so that listings have pages.
 
 constexpr const char* kRequestNames[] = {"head", "get",  "get-range", "put-new",
                                          "cas",  "list", "delete"};
-
-bool IsData(std::string_view key) {
-  return key.starts_with("pack/") || key.starts_with("meta/") || key.starts_with("hist/") ||
-         key.starts_with("sess/");
-}
 
 void Flip(MutableByteView bytes, uint64_t damage) {
   if (damage == 0 || bytes.empty()) return;
@@ -37,7 +32,14 @@ Fate Weather::Draw(Process& process, Request request, const std::string& key) {
   Fate fate;
   fate.send_ns = static_cast<int64_t>(1 + random.Next64() % 20) * kMsNs;
   fate.answer_ns = static_cast<int64_t>(1 + random.Next64() % 20) * kMsNs;
-  if (!begun_ || healed_ || strike >= config_.strike_permille) return fate;
+  if (!begun_ || healed_) return fate;
+  if (config_.Has(kOutage) && scheduler_.now_ns() >= outage_from_ns_ &&
+      scheduler_.now_ns() < outage_until_ns_) {
+    fate.refused = true;
+    fate.name = FaultName(kOutage);
+    return fate;
+  }
+  if (strike >= config_.strike_permille) return fate;
   Fault options[kFaults];
   uint32_t count = 0;
   const auto offer = [&](Fault fault, bool fits) {
@@ -80,11 +82,18 @@ Fate Weather::Draw(Process& process, Request request, const std::string& key) {
   return fate;
 }
 
-int64_t Weather::StaleMs(Process& process, const std::string& prefix) {
+void Weather::Begin() {
+  begun_ = true;
+  SeededRandom random(config_.seed ^ 0x6f757461676573);
+  outage_from_ns_ = scheduler_.now_ns() + static_cast<int64_t>(random.Between(0, 15'000)) * kMsNs;
+  outage_until_ns_ = outage_from_ns_ + static_cast<int64_t>(random.Between(0, 60'000)) * kMsNs;
+}
+
+int64_t Weather::StaleMs(Process& process) {
   const uint64_t draw = process.random->Next64();
   // The contract wants listings of heads exact; those of data may lag without harm.
-  if (!begun_ || !IsData(prefix) || !On(kStaleList)) return 0;
-  return static_cast<int64_t>(draw % 600'000);
+  if (!begun_ || draw % 4 != 0 || !On(kStaleList)) return 0;
+  return static_cast<int64_t>((draw >> 8) % 600'000);
 }
 
 bool Weather::Denied(const std::string& key) const { return On(kDenyDelete) && Fnv(key) % 4 == 0; }
@@ -140,6 +149,7 @@ Result<T> Link::Call(const OpContext& ctx, Request request, const std::string& k
                      uint64_t* damage) {
   if (process_.dead) return Error(ErrorCode::kCancelled, "the process is dead");
   VARVE_CHECK_OK(ctx.Check());
+  if (request != Request::kCas) ++sent_;
   const Fate fate = weather_.Draw(process_, request, key);
   if (damage != nullptr) *damage = fate.damage;
   const char* name = kRequestNames[static_cast<size_t>(request)];
@@ -170,11 +180,14 @@ Result<T> Link::Call(const OpContext& ctx, Request request, const std::string& k
   return std::move(Error(ErrorCode::kUnavailable, "no answer").At(name, key));
 }
 
-int64_t Link::StoreMs() const { return kStoreEpochMs + scheduler_.now_ns() / kMsNs; }
+int64_t Link::StoreMs(const Scheduler& scheduler) {
+  return kStoreEpochMs + scheduler.now_ns() / kMsNs;
+}
 
 Result<store::ObjectInfo> Link::Head(const OpContext& ctx, const store::Key& key) {
-  return Call<store::ObjectInfo>(ctx, Request::kHead, key.str(),
-                                 [this, key = key.str()] { return bucket_.Head(key, StoreMs()); });
+  return Call<store::ObjectInfo>(ctx, Request::kHead, key.str(), [this, key = key.str()] {
+    return bucket_.Head(key, StoreMs(scheduler_));
+  });
 }
 
 Result<store::GetReply> Link::Get(const OpContext& ctx, const store::Key& key,
@@ -182,7 +195,8 @@ Result<store::GetReply> Link::Get(const OpContext& ctx, const store::Key& key,
   uint64_t damage = 0;
   auto reply = Call<store::GetReply>(
       ctx, Request::kGet, key.str(),
-      [this, key = key.str(), options] { return bucket_.Get(key, options, StoreMs()); }, &damage);
+      [this, key = key.str(), options] { return bucket_.Get(key, options, StoreMs(scheduler_)); },
+      &damage);
   if (reply.ok()) Flip(reply->body, damage);
   return reply;
 }
@@ -205,7 +219,8 @@ Result<store::ObjectInfo> Link::GetRange(const OpContext& ctx, const store::Key&
 Result<store::ObjectInfo> Link::PutNew(const OpContext& ctx, const store::Key& key, ByteView body) {
   return Call<store::ObjectInfo>(ctx, Request::kPutNew, key.str(),
                                  [this, key = key.str(), body = Bytes(body.begin(), body.end())] {
-                                   return bucket_.PutNew(process_.number, key, body, StoreMs());
+                                   return bucket_.PutNew(process_.number, key, body,
+                                                         StoreMs(scheduler_));
                                  });
 }
 
@@ -214,18 +229,20 @@ Result<store::ObjectInfo> Link::Cas(const OpContext& ctx, const store::Key& key,
   return Call<store::ObjectInfo>(
       ctx, Request::kCas, key.str(),
       [this, key = key.str(), body = Bytes(body.begin(), body.end()), expected] {
-        return bucket_.Cas(process_.number, key, body, expected, StoreMs());
+        return bucket_.Cas(process_.number, key, body, expected, StoreMs(scheduler_));
       });
 }
 
 Result<store::ListPage> Link::List(const OpContext& ctx, std::string_view prefix,
                                    const store::ListOptions& options) {
-  const int64_t stale_ms = weather_.StaleMs(process_, std::string(prefix));
-  return Call<store::ListPage>(
-      ctx, Request::kList, std::string(prefix),
-      [this, prefix = std::string(prefix), options, stale_ms]() -> Result<store::ListPage> {
-        return bucket_.List(prefix, options, kPageMax, stale_ms, StoreMs());
-      });
+  const int64_t stale_ms = weather_.StaleMs(process_);
+  const uint32_t page_max = prefix.starts_with("ref/") ? kRefPageMax : weather_.page_max();
+  return Call<store::ListPage>(ctx, Request::kList, std::string(prefix),
+                               [this, prefix = std::string(prefix), options, stale_ms,
+                                page_max]() -> Result<store::ListPage> {
+                                 return bucket_.List(prefix, options, page_max, stale_ms,
+                                                     StoreMs(scheduler_));
+                               });
 }
 
 Result<std::vector<store::DeleteReply>> Link::Delete(const OpContext& ctx,
@@ -240,7 +257,7 @@ Result<std::vector<store::DeleteReply>> Link::Delete(const OpContext& ctx,
             replies.push_back({key, Error(ErrorCode::kPermissionDenied, "deleting is denied")});
             continue;
           }
-          bucket_.Delete(process_.number, key.str(), StoreMs());
+          bucket_.Delete(process_.number, key.str(), StoreMs(scheduler_));
           replies.push_back({key, OkStatus()});
         }
         return replies;

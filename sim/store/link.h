@@ -14,6 +14,7 @@
 #include "sim/fiber/scheduler.h"
 #include "sim/store/bucket.h"
 #include "sim/trace.h"
+#include "varve/store/forwarding.h"
 
 namespace varve::sim {
 
@@ -32,19 +33,21 @@ class Weather {
  public:
   Weather(const Config& config, Scheduler& scheduler) : config_(config), scheduler_(scheduler) {}
   Fate Draw(Process& process, Request request, const std::string& key);
-  int64_t StaleMs(Process& process, const std::string& prefix);
+  int64_t StaleMs(Process& process);
+  uint32_t page_max() const { return config_.page_max; }
   bool Denied(const std::string& key) const;
   void Heal() { healed_ = true; }
   bool healed() const { return healed_; }
   bool On(Fault fault) const { return !healed_ && config_.Has(fault); }
   uint64_t strikes() const { return strikes_; }
-  void Begin() { begun_ = true; }  // Before this, all is well.
+  void Begin();  // Before this, all is well.
 
  private:
   const Config& config_;
   Scheduler& scheduler_;
   bool healed_ = false, begun_ = false;
   uint64_t strikes_ = 0;
+  int64_t outage_from_ns_ = 0, outage_until_ns_ = 0;
 };
 
 class Link final : public store::ObjectStore {
@@ -58,6 +61,8 @@ class Link final : public store::ObjectStore {
         process_(process),
         name_(std::move(name)) {}
 
+  static int64_t StoreMs(const Scheduler& scheduler);  // The store's clock.
+  uint64_t sent() const { return sent_; }  // Requests that something may repeat: all but Cas.
   std::string Describe() const override { return name_; }
   store::Features features() const override {
     return {.conditional_create = true,
@@ -85,7 +90,6 @@ class Link final : public store::ObjectStore {
   template <typename T, typename Apply>
   Result<T> Call(const OpContext& ctx, Request request, const std::string& key, Apply apply,
                  uint64_t* damage = nullptr);
-  int64_t StoreMs() const;
 
   Scheduler& scheduler_;
   Weather& weather_;
@@ -93,6 +97,46 @@ class Link final : public store::ObjectStore {
   Bucket& bucket_;
   Process& process_;
   const std::string name_;
+  uint64_t sent_ = 0;
+};
+
+// Counts what is asked for above whatever repeats requests.
+class Asked final : public store::ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  uint64_t asked() const { return asked_; }
+  Result<store::ObjectInfo> Head(const OpContext& ctx, const store::Key& key) override {
+    ++asked_;
+    return inner_->Head(ctx, key);
+  }
+  Result<store::GetReply> Get(const OpContext& ctx, const store::Key& key,
+                              const store::GetOptions& options) override {
+    ++asked_;
+    return inner_->Get(ctx, key, options);
+  }
+  Result<store::ObjectInfo> GetRange(const OpContext& ctx, const store::Key& key, uint64_t offset,
+                                     MutableByteView into) override {
+    ++asked_;
+    return inner_->GetRange(ctx, key, offset, into);
+  }
+  Result<store::ObjectInfo> PutNew(const OpContext& ctx, const store::Key& key,
+                                   ByteView body) override {
+    ++asked_;
+    return inner_->PutNew(ctx, key, body);
+  }
+  Result<store::ListPage> List(const OpContext& ctx, std::string_view prefix,
+                               const store::ListOptions& options) override {
+    ++asked_;
+    return inner_->List(ctx, prefix, options);
+  }
+  Result<std::vector<store::DeleteReply>> Delete(const OpContext& ctx,
+                                                 std::span<const store::Key> keys) override {
+    ++asked_;
+    return inner_->Delete(ctx, keys);
+  }
+
+ private:
+  uint64_t asked_ = 0;
 };
 
 }  // namespace varve::sim

@@ -36,9 +36,9 @@ Json EntryJson(const VersionEntry& entry) {
   return json;
 }
 
-Result<VersionEntry> EntryFrom(const Json& json) {
+Result<VersionEntry> EntryFrom(Json json) {
   if (!json.is_object()) return Error(ErrorCode::kCorrupt, "a version entry is not an object");
-  Fields fields(json, "a version entry");
+  Fields fields(std::move(json), "a version entry");
   VersionEntry entry;
   entry.version = fields.Number("version");
   if (entry.version == 0 || entry.version > kVersionMax) fields.Fail("its number is impossible");
@@ -385,8 +385,8 @@ Result<Head> DecodeHead(std::string_view text) {
     next_version = link.last_version + 1;
     head.history.push_back(std::move(link));
   }
-  for (const Json& each : fields.Take("versions", Json::value_t::array)) {
-    VARVE_TRY(VersionEntry entry, EntryFrom(each));
+  for (Json& each : fields.Take("versions", Json::value_t::array)) {
+    VARVE_TRY(VersionEntry entry, EntryFrom(std::move(each)));
     if (entry.version != next_version++) fields.Fail("its versions have a gap");
     head.versions.push_back(std::move(entry));
   }
@@ -433,8 +433,8 @@ Result<HistoryNode> DecodeHistoryNode(ByteView object) {
   if (level > 16) fields.Fail("its level is impossible");
   node.level = static_cast<uint32_t>(level);
   uint64_t next_version = 0;  // 0: any may come first.
-  for (const Json& each : fields.Take("entries", Json::value_t::array)) {
-    VARVE_TRY(VersionEntry entry, EntryFrom(each));
+  for (Json& each : fields.Take("entries", Json::value_t::array)) {
+    VARVE_TRY(VersionEntry entry, EntryFrom(std::move(each)));
     if (next_version != 0 && entry.version != next_version) fields.Fail("its versions have a gap");
     next_version = entry.version + 1;
     node.entries.push_back(std::move(entry));

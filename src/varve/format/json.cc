@@ -29,6 +29,115 @@ bool ShallowEnough(std::string_view text, int depth_max) {
   return true;
 }
 
+// Builds the tree of a control object. Those are read again and again, and are nearly all plain
+// strings: these are taken as they lie. Every other leaf (an escape, a letter outside of ASCII, a
+// number) is left to the library, so that both agree on what JSON is.
+class ObjectParser {
+ public:
+  ObjectParser(std::string_view text, int depth_max) : text_(text), depth_max_(depth_max) {}
+
+  // False unless the text is one value, nested no deeper than the limit.
+  bool Parse(Json& json) {
+    json = Value(1);
+    Skip();
+    return !bad_ && at_ == text_.size();
+  }
+  bool too_deep() const { return too_deep_; }
+
+ private:
+  void Skip() {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) {
+      ++at_;
+    }
+  }
+  bool Accept(char letter) {
+    Skip();
+    if (at_ == text_.size() || text_[at_] != letter) return false;
+    ++at_;
+    return true;
+  }
+  Json Bad() {
+    bad_ = true;
+    return Json();
+  }
+
+  Json Value(int depth) {
+    Skip();
+    if (at_ == text_.size()) return Bad();
+    const char first = text_[at_];
+    if (first == '"') return String();
+    if (first != '{' && first != '[') return Leaf();
+    if (depth > depth_max_) {
+      too_deep_ = true;
+      return Bad();
+    }
+    ++at_;
+    return first == '{' ? Object(depth) : Array(depth);
+  }
+
+  Json Object(int depth) {
+    Json json = Json::object();
+    auto& members = json.get_ref<Json::object_t&>();
+    if (Accept('}')) return json;
+    do {
+      Skip();
+      if (at_ == text_.size() || text_[at_] != '"') return Bad();
+      Json name = String();
+      if (bad_ || !Accept(':')) return Bad();
+      Json value = Value(depth + 1);
+      if (bad_) return Bad();
+      // Mostly written in order. Of equal names the last counts.
+      members.insert_or_assign(members.end(), std::move(name.get_ref<std::string&>()),
+                               std::move(value));
+    } while (Accept(','));
+    return Accept('}') ? std::move(json) : Bad();
+  }
+
+  Json Array(int depth) {
+    Json json = Json::array();
+    auto& items = json.get_ref<Json::array_t&>();
+    if (Accept(']')) return json;
+    do {
+      items.push_back(Value(depth + 1));
+      if (bad_) return Bad();
+    } while (Accept(','));
+    return Accept(']') ? std::move(json) : Bad();
+  }
+
+  Json String() {
+    const size_t begin = at_;
+    bool plain = true;
+    for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
+      plain = plain && text_[at_] >= ' ' && text_[at_] <= '~' && text_[at_] != '\\';
+      if (text_[at_] == '\\') ++at_;  // Whatever is escaped does not end the string.
+    }
+    if (at_ >= text_.size()) return Bad();
+    ++at_;
+    if (plain) return std::string(text_.substr(begin + 1, at_ - begin - 2));
+    return ByLibrary(begin);
+  }
+
+  Json Leaf() {
+    const size_t begin = at_;
+    constexpr std::string_view kEnds = ",]} \n\r\t";
+    for (; at_ < text_.size() && kEnds.find(text_[at_]) == std::string_view::npos; ++at_) {
+      if (text_[at_] < ' ' || text_[at_] > '~') return Bad();
+    }
+    return ByLibrary(begin);
+  }
+
+  Json ByLibrary(size_t begin) {
+    Json json = Json::parse(text_.data() + begin, text_.data() + at_, nullptr, false);
+    return json.is_discarded() || json.is_structured() ? Bad() : std::move(json);
+  }
+
+  const std::string_view text_;
+  const int depth_max_;
+  size_t at_ = 0;
+  bool bad_ = false, too_deep_ = false;
+};
+
 }  // namespace
 
 bool ValidJson(std::string_view text, int depth_max) {
@@ -36,9 +145,11 @@ bool ValidJson(std::string_view text, int depth_max) {
 }
 
 Result<Json> ParseObject(std::string_view text, int depth_max) {
-  if (!ShallowEnough(text, depth_max)) return Error(ErrorCode::kCorrupt, "JSON is nested too deep");
-  Json json = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (!json.is_object()) return Error(ErrorCode::kCorrupt, "not a JSON object");
+  ObjectParser parser(text, depth_max);
+  Json json;
+  const bool parsed = parser.Parse(json);
+  if (parser.too_deep()) return Error(ErrorCode::kCorrupt, "JSON is nested too deep");
+  if (!parsed || !json.is_object()) return Error(ErrorCode::kCorrupt, "not a JSON object");
   return json;
 }
 
@@ -62,7 +173,8 @@ Json Fields::Take(const char* name, Json::value_t type, bool required) {
 }
 
 std::string Fields::Text(const char* name, bool required) {
-  return Take(name, Json::value_t::string, required).get<std::string>();
+  Json value = Take(name, Json::value_t::string, required);
+  return std::move(value.get_ref<std::string&>());
 }
 
 template <typename T>

@@ -147,6 +147,46 @@ TEST(JsonTest, DepthCountsBracketsOutsideOfStringsOnly) {
   EXPECT_FALSE(ParseObject("{} x", 32).ok());
 }
 
+// The library is the judge of what JSON is and means.
+TEST(JsonTest, ParsesWhatTheLibraryParsesToTheSameTree) {
+  SeededRandom random(11);
+  const auto head = EncodeHead(SampleHead(random));
+  ASSERT_TRUE(head.ok());
+  const std::string texts[] = {
+      *head, R"({"a": [1, -2.5e3, true, null, "x\u00e9\n"], "b" : {"": {}}, "a": [ ], "\"": 0})",
+      "{\"\xC3\xA9\": \"\xF0\x9F\x8C\x8A\", \"z\":[[],{}],\"k\":[\"\\ud83c\\udf0a\"]}"};
+  constexpr std::string_view kLetters = "{}[]\",:\\ \n\t0-1.9eEtruefalsn\xC3\xA9\x7F\x01u";
+  int accepted = 0;
+  for (int round = 0; round < 60'000; ++round) {
+    std::string text = texts[random.Next64() % 3];
+    for (uint64_t edits = random.Next64() % 4; edits > 0; --edits) {
+      const size_t at = random.Next64() % text.size();
+      const char letter = kLetters[random.Next64() % kLetters.size()];
+      switch (random.Next64() % 4) {
+        case 0:
+          text[at] = letter;
+          break;
+        case 1:
+          text.insert(at, 1, letter);
+          break;
+        case 2:
+          text.erase(at, 1 + random.Next64() % 3);
+          break;
+        default:
+          text.insert(at, text.substr(random.Next64() % text.size(), random.Next64() % 8));
+      }
+      if (text.empty()) text = "{";
+    }
+    const auto ours = ParseObject(text, 6);
+    const Json theirs = ValidJson(text, 6) ? Json::parse(text, nullptr, false) : Json();
+    ASSERT_EQ(ours.ok(), theirs.is_object()) << "round " << round << ": " << text;
+    if (!ours.ok()) continue;
+    ASSERT_EQ(*ours, theirs) << "round " << round << ": " << text;
+    ++accepted;
+  }
+  EXPECT_GT(accepted, 15'000);
+}
+
 TEST(HeadTest, RoundTripKeepsEverythingAndWhatItDoesNotKnow) {
   SeededRandom random(2);
   const Head head = SampleHead(random);

@@ -37,9 +37,12 @@ Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
     if (known.has_value()) continue;
     const std::string pack_key = format::PackKey(commit.packs[row.pack].id);
     const BufferPool::Buffer payload = source.buffers.Take(row.payload_bytes);
-    VARVE_TRY(const auto got,
-              source.store->GetRange(ctx, store::Key(pack_key), row.offset, payload.view()));
-    static_cast<void>(got);
+    const auto got = source.store->GetRange(ctx, store::Key(pack_key), row.offset, payload.view());
+    if (!got.ok() && got.error().code() != ErrorCode::kNotFound) return got.error();
+    if (!got.ok()) {
+      return std::move(Error(ErrorCode::kCorrupt, "'" + items[i] + "' lost its pack in the source")
+                           .At("copy chunk", pack_key));
+    }
     const BufferPool::Buffer raw = source.buffers.Take(row.raw_bytes);
     const Status decoded = codec::DecodeChunk(row.codec, payload.view(), raw.view());
     if ((!decoded.ok() || hash::Blake3Of(raw.view()) != row.digest) && !PLANTED(42)) {

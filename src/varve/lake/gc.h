@@ -28,6 +28,9 @@ struct GcOptions {
   bool force = false;  // Passes the share guard alone.
   int64_t grace_ms = plan::kGcGraceMs;
   std::string holder;  // "host:pid", for people.
+  // The newest so many epochs keep their lists: a commit that was begun before the oldest of them
+  // starts over.
+  uint32_t list_epochs = format::kGcListEpochs;
 };
 
 struct GcBytes {

@@ -1,6 +1,7 @@
 // The collector's states, each step resumable by anyone.
 #include <algorithm>
 
+#include "varve/base/planted.h"
 #include "varve/format/object_key.h"
 #include "varve/lake/gc.h"
 #include "varve/lake/gc_fence.h"
@@ -147,6 +148,10 @@ class Collector {
       VARVE_TRY(at, Move(ctx, at, std::move(next)));
     } else {
       report_.resumed = true;
+      if (PLANTED(56)) {
+        VARVE_TRY(condemned, ReadList(ctx, at));
+        VARVE_CHECK_OK(SweepDead(ctx, core_, condemned, report_));
+      }
       roots.emplace(core_, at.store_time_ms, at.state.refs);
     }
     const uint64_t epoch = at.state.epoch;
@@ -175,8 +180,8 @@ class Collector {
     VARVE_CHECK_OK(SweepDead(ctx, core_, dead, report_));
     format::GcState next = at.state;
     next.phase = format::GcPhase::kIdle;
-    if (next.epoch >= format::kGcListEpochs) {
-      const uint64_t oldest = next.epoch - format::kGcListEpochs + 1;
+    if (next.epoch >= options_.list_epochs) {
+      const uint64_t oldest = next.epoch - options_.list_epochs + 1;
       next.oldest_list_epoch = std::max(next.oldest_list_epoch, oldest);
       next.lists.erase(next.lists.begin(), next.lists.lower_bound(next.oldest_list_epoch));
     }
@@ -209,7 +214,7 @@ class Collector {
     VARVE_TRY(const auto put, core_.store->PutNew(ctx, key, {}));
     static_cast<void>(put);
     VARVE_TRY(const auto info, core_.store->Head(ctx, key));
-    marker.time_ms = info.modified_ms;
+    marker.time_ms = PLANTED(53) ? ctx.clock().WallMs() : info.modified_ms;
     if (marker.time_ms == 0 && options_.grace_ms > 0) {
       return Error(ErrorCode::kUnsupported,
                    core_.store->Describe() +

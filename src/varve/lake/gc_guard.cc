@@ -63,6 +63,11 @@ Result<uint64_t> GcGuard::Base(const OpContext& ctx) {
   return FirstListToHeed(*state);
 }
 
+Result<uint64_t> GcGuard::Oldest(const OpContext& ctx) {
+  VARVE_TRY(const State state, ReadState(ctx));
+  return state->oldest_list_epoch;
+}
+
 Result<uint64_t> GcGuard::Epoch(const OpContext& ctx) {
   VARVE_TRY(const State state, ReadState(ctx));
   return state->epoch;
@@ -84,7 +89,7 @@ Result<GcGuard::Validation> GcGuard::Validate(const OpContext& ctx, uint64_t bas
       validation.condemned.ids = sorted;
       return validation;
     }
-    bool moved = false;
+    bool moved = false, decided = false;
     std::vector<format::ObjectId>& hits = validation.condemned.ids;
     const uint64_t first = PLANTED(27) ? state.epoch : base;
     for (uint64_t epoch = std::max<uint64_t>(first, 1); epoch <= state.epoch && !moved; ++epoch) {
@@ -105,13 +110,16 @@ Result<GcGuard::Validation> GcGuard::Validate(const OpContext& ctx, uint64_t bas
           break;
         }
         for (; each != sorted.end() && !(part.last < *each); ++each) {
-          if (std::binary_search((*ids)->begin(), (*ids)->end(), *each)) hits.push_back(*each);
+          if (!std::binary_search((*ids)->begin(), (*ids)->end(), *each)) continue;
+          hits.push_back(*each);
+          decided |= epoch < state.epoch || state.phase != format::GcPhase::kCondemned;
         }
       }
     }
     if (moved) continue;
     std::sort(hits.begin(), hits.end());
     hits.erase(std::unique(hits.begin(), hits.end()), hits.end());
+    validation.condemned.undecided = !hits.empty() && !decided;
     return validation;
   }
   return Error(

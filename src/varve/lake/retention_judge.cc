@@ -81,6 +81,11 @@ class Maker {
     plan_.lake_id = core_.descriptor.lake_id;
     plan_.policy = plan::PolicyText(policies_);
     plan_.artifacts = options_.artifacts;
+    if (now_ms == 0) {  // No heads yet.
+      VARVE_TRY(const auto info,
+                core_.store->Head(ctx_, store::Key{std::string(format::kDescriptorKey)}));
+      now_ms = info.store_time_ms;
+    }
     plan_.as_of_ms = options_.as_of_ms.value_or(now_ms != 0 ? now_ms : ctx_.clock().WallMs());
     return OkStatus();
   }
