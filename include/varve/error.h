@@ -32,7 +32,8 @@ namespace varve {
   X(kUnknownOutcome,    12, "unknown_outcome",   13, 500, false, "UnknownOutcomeError","the write may have landed; look before you repeat it")   \
   X(kUnsupported,       13, "unsupported",        3, 501, false, "UnsupportedError",   "this store, lake or type cannot do that; see the reason") \
   X(kInternal,          14, "internal",          15, 500, false, "InternalError",      "a defect in varve; report it with the message")          \
-  X(kGone,              15, "gone",              16, 410, false, "GoneError",          "the version was forgotten; choose one that is listed")
+  X(kGone,              15, "gone",              16, 410, false, "GoneError",          "the version was forgotten; choose one that is listed") \
+  X(kIo,                16, "io_error",          17, 500, false, "DiskError",          "the disk or file system failed; see the system log, then save elsewhere")
 // clang-format on
 
 enum class ErrorCode : uint8_t {

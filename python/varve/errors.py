@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
-    "AccessError", "AlreadyExistsError", "CancelledError", "ConflictError", "CorruptError", "GoneError",
-    "InternalError", "InvalidError", "NotFoundError", "ResourceError", "StorageError", "TimedOutError",
+    "AccessError", "AlreadyExistsError", "CancelledError", "ConflictError", "CorruptError", "DiskError",
+    "GoneError", "InternalError", "InvalidError", "NotFoundError", "ResourceError", "StorageError", "TimedOutError",
     "UnknownOutcomeError", "UnstorableError", "UnsupportedError", "VarveError",
 ]
 
@@ -73,6 +73,12 @@ class CorruptError(VarveError):
     """Stored bytes are damaged; none of them was returned."""
 
     kind = "corrupt"
+
+
+class DiskError(VarveError, OSError):
+    """The disk or file system failed; what was written before stays."""
+
+    kind = "io_error"
 
 
 class ResourceError(VarveError):

@@ -128,7 +128,8 @@ TEST(ErrnoError, SaysWhatFailedAndWhatToDo) {
             "cannot write 'out/model': No space left on device; free space and try again");
   EXPECT_EQ(ErrnoError(ENOTDIR, "read", "x").code(), ErrorCode::kNotFound);
   EXPECT_EQ(ErrnoError(EACCES, "read", "x").code(), ErrorCode::kPermissionDenied);
-  EXPECT_EQ(ErrnoError(EIO, "read", "x").code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(ErrnoError(EIO, "read", "x").code(), ErrorCode::kIo);
+  EXPECT_FALSE(Retryable(ErrorCode::kIo)) << "a disk that failed is not a network that is slow";
 }
 
 TEST(Clock, SteadyTimeDoesNotGoBack) {

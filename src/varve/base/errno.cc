@@ -36,6 +36,8 @@ Meaning MeaningOf(int number) {
       return {ErrorCode::kResourceExhausted};
     case EFBIG:
       return {ErrorCode::kResourceExhausted, "; raise the limit of file sizes (ulimit -f)"};
+    case EIO:
+      return {ErrorCode::kIo};
     case ENAMETOOLONG:
       return {ErrorCode::kInvalidArgument, "; choose a shorter name"};
     case EINVAL:

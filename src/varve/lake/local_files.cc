@@ -27,7 +27,7 @@ int64_t ModifiedNs(const struct stat& info) {
 Result<LocalFile> LocalFile::OpenForRead(const std::string& path) {
   LocalFile file;
   file.path_ = path;
-  file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  file.fd_ = Uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
   if (file.fd_ < 0) return ErrnoError(errno, "open", path);
   struct stat info {};
   if (::fstat(file.fd_, &info) != 0) return ErrnoError(errno, "examine", path);
@@ -52,11 +52,9 @@ LocalFile::~LocalFile() {
 }
 
 Result<uint64_t> LocalFile::Read(MutableByteView into) {
-  for (;;) {
-    const ssize_t got = ::read(fd_, into.data(), into.size());
-    if (got >= 0) return static_cast<uint64_t>(got);
-    if (errno != EINTR) return ErrnoError(errno, "read", path_);
-  }
+  const ssize_t got = Uninterrupted([&] { return ::read(fd_, into.data(), into.size()); });
+  if (got < 0) return ErrnoError(errno, "read", path_);
+  return static_cast<uint64_t>(got);
 }
 
 Status LocalFile::CheckUnchanged() {
@@ -68,20 +66,11 @@ Status LocalFile::CheckUnchanged() {
   return OkStatus();
 }
 
-Result<std::vector<FoundFile>> FindFiles(const std::string& local_path) {
-  std::error_code failure;
-  const fs::file_status root = fs::status(local_path, failure);
-  if (failure || !fs::exists(root)) {
-    return Error(ErrorCode::kNotFound, "no file or folder '" + local_path + "'");
-  }
-  std::vector<FoundFile> found;
-  if (!fs::is_directory(root)) {
-    fs::path path(local_path);
-    found.push_back({local_path, path.filename().string(), fs::file_size(local_path, failure)});
-    if (failure)
-      return Error(ErrorCode::kUnsupported, "'" + local_path + "' is not a regular file");
-    return found;
-  }
+namespace {
+
+// Stops at the first `failure`.
+Status ListBelow(const std::string& local_path, std::vector<FoundFile>& found,
+                 std::error_code& failure) {
   fs::recursive_directory_iterator each(local_path, failure);
   for (; !failure && each != fs::recursive_directory_iterator(); each.increment(failure)) {
     const fs::file_status kind = each->symlink_status(failure);
@@ -98,6 +87,29 @@ Result<std::vector<FoundFile>> FindFiles(const std::string& local_path) {
                    "more than 1,000,000 files in '" + local_path + "'");
     }
   }
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<std::vector<FoundFile>> FindFiles(const std::string& local_path) {
+  std::error_code failure;
+  const fs::file_status root = fs::status(local_path, failure);
+  if (failure || !fs::exists(root)) {
+    return Error(ErrorCode::kNotFound, "no file or folder '" + local_path + "'");
+  }
+  std::vector<FoundFile> found;
+  if (!fs::is_directory(root)) {
+    fs::path path(local_path);
+    found.push_back({local_path, path.filename().string(), fs::file_size(local_path, failure)});
+    if (failure)
+      return Error(ErrorCode::kUnsupported, "'" + local_path + "' is not a regular file");
+    return found;
+  }
+  do {
+    found.clear();
+    VARVE_CHECK_OK(ListBelow(local_path, found, failure));
+  } while (failure == std::errc::interrupted);
   if (failure) return ErrnoError(failure.value(), "list", local_path);
   std::sort(found.begin(), found.end(),
             [](const FoundFile& a, const FoundFile& b) { return a.path < b.path; });
@@ -137,7 +149,7 @@ FolderWriter::~FolderWriter() {
 
 Status FolderWriter::CloseFile() {
   if (fd_ < 0) return OkStatus();
-  const int synced = ::fsync(fd_);
+  const int synced = Uninterrupted([&] { return ::fsync(fd_); });
   const int error_number = errno;
   ::close(std::exchange(fd_, -1));
   return synced == 0 ? OkStatus() : ErrnoError(error_number, "write", open_path_);
@@ -150,15 +162,16 @@ Status FolderWriter::Create(const std::string& path, bool executable) {
   std::error_code failure;
   fs::create_directories(fs::path(open_path_).parent_path(), failure);
   if (failure) return ErrnoError(failure.value(), "make the folder of", open_path_);
-  fd_ = ::open(open_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-               executable ? 0777 : 0666);
+  fd_ = Uninterrupted([&] {
+    return ::open(open_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                  executable ? 0777 : 0666);
+  });
   return fd_ >= 0 ? OkStatus() : ErrnoError(errno, "create", open_path_);
 }
 
 Status FolderWriter::Append(ByteView bytes) {
   while (!bytes.empty()) {
-    const ssize_t wrote = ::write(fd_, bytes.data(), bytes.size());
-    if (wrote < 0 && errno == EINTR) continue;
+    const ssize_t wrote = Uninterrupted([&] { return ::write(fd_, bytes.data(), bytes.size()); });
     if (wrote < 0) return ErrnoError(errno, "write", open_path_);
     bytes = bytes.subspan(static_cast<size_t>(wrote));
   }

@@ -31,6 +31,7 @@ bool CannotAsk(const Error& error) {
     case ErrorCode::kCancelled:
     case ErrorCode::kResourceExhausted:
     case ErrorCode::kInternal:
+    case ErrorCode::kIo:
       return true;
     case ErrorCode::kNotFound:
     case ErrorCode::kAlreadyExists:

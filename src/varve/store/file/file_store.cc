@@ -114,11 +114,14 @@ Result<ObjectInfo> FileStore::GetRange(const OpContext& ctx, const Key& key, uin
 // made a moment ago and has not synced yet.
 Status FileStore::PrepareFolders(const Key& key) {
   const std::lock_guard lock(mutex_);
+  if (disk_error_.has_value()) return *disk_error_;
   for (size_t end = 0;;) {
     const std::string folder = end == 0 ? root_ : root_ + "/" + key.str().substr(0, end);
     if (!durable_.contains(folder)) {
-      VARVE_CHECK_OK(MakeFolder(folder));
-      if (end != 0) VARVE_CHECK_OK(SyncFolder(fs::path(folder).parent_path().string()));
+      Status made = MakeFolder(folder);
+      if (made.ok() && end != 0) made = SyncFolder(fs::path(folder).parent_path().string());
+      if (!made.ok() && made.error().code() == ErrorCode::kIo) disk_error_ = made.error();
+      VARVE_CHECK_OK(std::move(made));
       durable_.insert(folder);
     }
     end = key.str().find('/', end == 0 ? 0 : end + 1);
@@ -155,15 +158,18 @@ Status FileStore::SyncFolderOf(const Key& key) {
     const std::lock_guard lock(mutex_);
     unsettled_.insert(folder);
     any_unsettled_ = true;
+    if (synced.error().code() == ErrorCode::kIo) disk_error_ = synced.error();
   }
   return synced;
 }
 
 // What was renamed but not synced may be gone after a power cut: until the sync succeeds, nobody
-// here reads it back and takes it for committed.
+// here reads it back and takes it for committed. After a failure of the disk no sync says that: the
+// kernel forgets what it could not write and reports it once.
 Status FileStore::SettleFolders() {
   if (!any_unsettled_) return OkStatus();
   const std::lock_guard lock(mutex_);
+  if (disk_error_.has_value()) return *disk_error_;
   while (!unsettled_.empty()) {
     VARVE_CHECK_OK(SyncFolder(*unsettled_.begin()));
     unsettled_.erase(unsettled_.begin());
@@ -227,8 +233,12 @@ Result<ObjectInfo> FileStore::Cas(const OpContext& ctx, const Key& key, ByteView
   if (current != expected)
     return std::move(Error(ErrorCode::kConflict, "another version is there").At("cas", path));
   VARVE_TRY(const auto file, WritePrivate(ctx, body));
-  if (::rename(file->path().c_str(), path.c_str()) != 0)
-    return LostFolders(ErrnoError(errno, "write", path));
+  if (::rename(file->path().c_str(), path.c_str()) != 0) {
+    Error error = ErrnoError(errno, "write", path);
+    // A disk that failed half way does not say which of the two the name leads to.
+    if (error.code() == ErrorCode::kIo) return Error(ErrorCode::kUnknownOutcome, error.message());
+    return LostFolders(std::move(error));
+  }
   // Renamed but perhaps not durable: only the sync says which version a power cut would leave.
   if (const Status synced = SyncFolderOf(key); !synced.ok())
     return Error(ErrorCode::kUnknownOutcome, synced.error().message());

@@ -6,11 +6,14 @@
 // Cas holds a per-key lock file for its read, compare and rename, so it is atomic between
 // processes; a process that dies holds no lock. The etag is the BLAKE3 of the content; it is empty
 // where only a part of the object was read. Keys below the private folders are refused.
-// Threads: any. A crash leaves at most private files, which the next writer removes.
+// A sync that fails with an I/O error ends the writing of this object (kIo); open another one once
+// the disk is sound. Threads: any. A crash leaves at most private files, which the next writer
+// removes.
 #pragma once
 
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -74,6 +77,7 @@ class FileStore final : public ObjectStore {
   bool swept_ = false;               // Guarded by mutex_, as all below.
   std::set<std::string> durable_;    // Folders whose own entry is known to be synced.
   std::set<std::string> unsettled_;  // Folders whose sync failed after a head in them moved.
+  std::optional<Error> disk_error_;  // Of a sync: from then on this object acknowledges nothing.
   std::atomic<bool> any_unsettled_{false};
 };
 

@@ -38,7 +38,7 @@ std::string PartName(uint32_t number, const std::string& etag) {
 }
 
 Result<std::string> KeyOf(const std::string& folder) {
-  const Descriptor file(::open((folder + "/key").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  const Descriptor file(OpenFile(folder + "/key", O_RDONLY | O_NOFOLLOW));
   struct stat info {};
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0) return ErrnoError(errno, "read", folder);
   std::string key(std::min<size_t>(static_cast<size_t>(info.st_size), kKeyBytesMax), '\0');
@@ -80,18 +80,19 @@ Result<std::map<uint32_t, PartReply>> PartsIn(const std::string& folder) {
   return parts;
 }
 
-// 0, or the errno of the failure.
-int Append(int into, const std::string& path, uint64_t bytes) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-  if (file.get() < 0) return errno;
+// kNotFound or kCorrupt: the part at `path` is not there, or not whole.
+Status Append(int into, const std::string& into_path, const std::string& path, uint64_t bytes) {
+  const Descriptor file(OpenFile(path, O_RDONLY | O_NOFOLLOW));
+  if (file.get() < 0) return ErrnoError(errno, "read", path);
   Bytes buffer(std::min(bytes, kCopyBytes));
   for (uint64_t at = 0; at < bytes;) {
     const MutableByteView piece = MutableByteView(buffer).first(std::min(bytes - at, kCopyBytes));
-    if (!ReadAt(file.get(), at, piece, path).ok()) return EIO;
-    if (const int failed = WriteAll(into, piece); failed != 0) return failed;
+    VARVE_CHECK_OK(ReadAt(file.get(), at, piece, path));
+    if (const int failed = WriteAll(into, piece); failed != 0)
+      return ErrnoError(failed, "write", into_path);
     at += piece.size();
   }
-  return 0;
+  return OkStatus();
 }
 
 }  // namespace
@@ -108,7 +109,7 @@ Result<std::string> FileStore::CreateMultipart(const OpContext& ctx, const Key& 
   const std::string folder = root_ + "/" + std::string(kUploadsFolder) + "/" + id;
   VARVE_CHECK_OK(MakeFolder(folder));
   const std::string path = folder + "/key";
-  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  const Descriptor file(OpenFile(path, O_WRONLY | O_CREAT | O_EXCL));
   if (file.get() < 0) return ErrnoError(errno, "begin upload", path);
   if (const int failed = WriteAll(file.get(), AsBytes(key.str())); failed != 0)
     return ErrnoError(failed, "begin upload", path);
@@ -163,29 +164,30 @@ Result<ObjectInfo> FileStore::CompleteMultipart(const OpContext& ctx, const Key&
   VARVE_CHECK_OK(PrepareFolders(key));
   VARVE_TRY(const auto file, WritePrivate(ctx, {}));
   const std::string& temporary = file->path();
-  int failed = 0;
+  const Descriptor into(OpenFile(temporary, O_WRONLY | O_NOFOLLOW));
+  if (into.get() < 0) return ErrnoError(errno, "write", temporary);
+  Status appended;
   uint32_t last = 0;
-  {
-    const Descriptor into(::open(temporary.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (into.get() < 0) failed = errno;
-    for (const PartReply& part : parts) {
-      if (failed != 0 || !ctx.Check().ok()) break;
-      const std::string path = *found + "/" + PartName(part.number, part.etag.str());
-      failed = part.number > last ? Append(into.get(), path, part.bytes) : ENOENT;
-      last = part.number;
+  for (const PartReply& part : parts) {
+    VARVE_CHECK_OK(ctx.Check());
+    const std::string path = *found + "/" + PartName(part.number, part.etag.str());
+    if (part.number > last) appended = Append(into.get(), temporary, path, part.bytes);
+    const bool absent = !appended.ok() && (appended.error().code() == ErrorCode::kNotFound ||
+                                           appended.error().code() == ErrorCode::kCorrupt);
+    if (absent || part.number <= last) {
+      return std::move(Error(ErrorCode::kCorrupt, "the store lacks a part that it acknowledged")
+                           .At("complete", key.str()));
     }
-    if (failed == 0 && ::fsync(into.get()) != 0) failed = errno;
+    VARVE_CHECK_OK(std::move(appended));
+    last = part.number;
   }
-  VARVE_CHECK_OK(ctx.Check());
-  if (failed == ENOENT || failed == EIO) {
-    return std::move(Error(ErrorCode::kCorrupt, "the store lacks a part that it acknowledged")
-                         .At("complete", key.str()));
-  }
-  if (failed == 0 && ::link(temporary.c_str(), PathOf(key).c_str()) != 0) failed = errno;
-  if (failed == EEXIST)
+  VARVE_CHECK_OK(SyncFile(into.get(), temporary));
+  const std::string path = PathOf(key);
+  if (::link(temporary.c_str(), path.c_str()) != 0) {
+    if (errno != EEXIST) return LostFolders(ErrnoError(errno, "complete", path));
     return std::move(
         Error(ErrorCode::kAlreadyExists, "the name was used before").At("complete", key.str()));
-  if (failed != 0) return ErrnoError(failed, "complete", PathOf(key));
+  }
   VARVE_CHECK_OK(SyncFolderOf(key));
   std::error_code ignored;  // The object is there; what is left of the upload is found by its list.
   fs::remove_all(*found, ignored);

@@ -17,27 +17,17 @@ constexpr int64_t kLockPollMs = 5;
 constexpr int kPrivateTriesMax = 100;
 
 int Sync(int fd) {
-  int synced = 0;
-  do synced = ::fsync(fd);
-  while (synced != 0 && errno == EINTR);
-  return synced;
+  return Uninterrupted([&] { return ::fsync(fd); });
 }
-
 int LockNow(int fd) {
-  int locked = 0;
-  do locked = ::flock(fd, LOCK_EX | LOCK_NB);
-  while (locked != 0 && errno == EINTR);
-  return locked;
-}
-
-int Open(const std::string& path, int flags) {
-  int fd = -1;
-  do fd = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
-  while (fd < 0 && errno == EINTR);
-  return fd;
+  return Uninterrupted([&] { return ::flock(fd, LOCK_EX | LOCK_NB); });
 }
 
 }  // namespace
+
+int OpenFile(const std::string& path, int flags) {
+  return Uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC, 0666); });
+}
 
 Descriptor::~Descriptor() {
   if (fd_ >= 0) ::close(fd_);
@@ -47,8 +37,12 @@ int64_t ModifiedMs(const struct stat& info) {
   return int64_t{info.st_mtim.tv_sec} * 1000 + info.st_mtim.tv_nsec / 1'000'000;
 }
 
+Status SyncFile(int fd, const std::string& path) {
+  return Sync(fd) == 0 ? OkStatus() : ErrnoError(errno, "sync", path);
+}
+
 Status SyncFolder(const std::string& path) {
-  const Descriptor folder(Open(path, O_RDONLY | O_DIRECTORY));
+  const Descriptor folder(OpenFile(path, O_RDONLY | O_DIRECTORY));
   if (!folder.ok() || Sync(folder.get()) != 0) return ErrnoError(errno, "sync folder", path);
   return OkStatus();
 }
@@ -91,14 +85,14 @@ int WriteAll(int fd, ByteView body) {
 Result<std::unique_ptr<Descriptor>> OpenRegular(const std::string& path, const char* operation,
                                                 struct stat& info) {
   // Not blocking: a pipe of that name is no object, and must not be waited for.
-  auto file = std::make_unique<Descriptor>(Open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  auto file = std::make_unique<Descriptor>(OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   if (!file->ok() || ::fstat(file->get(), &info) != 0) return ErrnoError(errno, operation, path);
   if (!S_ISREG(info.st_mode)) return ErrnoError(ENOENT, operation, path);
   return file;
 }
 
 Result<std::unique_ptr<FileLock>> FileLock::Take(const OpContext& ctx, const std::string& path) {
-  std::unique_ptr<FileLock> lock(new FileLock(Open(path, O_RDWR | O_CREAT)));
+  std::unique_ptr<FileLock> lock(new FileLock(OpenFile(path, O_RDWR | O_CREAT)));
   if (!lock->file_.ok()) return ErrnoError(errno, "lock", path);
   while (LockNow(lock->file_.get()) != 0) {
     if (errno != EWOULDBLOCK) return ErrnoError(errno, "lock", path);
@@ -115,7 +109,7 @@ Result<std::unique_ptr<PrivateFile>> PrivateFile::Write(const std::string& folde
                                                         ByteView body) {
   for (int attempt = 0; attempt < kPrivateTriesMax; ++attempt) {
     const std::string path = folder + "/" + random.Hex128();
-    const int fd = Open(path, O_WRONLY | O_CREAT | O_EXCL);
+    const int fd = OpenFile(path, O_WRONLY | O_CREAT | O_EXCL);
     if (fd < 0) return ErrnoError(errno, "create", path);
     std::unique_ptr<PrivateFile> file(new PrivateFile(path, fd));
     // A sweep may have taken it for a dead one before it was locked: then another name.
@@ -139,7 +133,7 @@ void PrivateFile::RemoveDead(const std::string& folder) {
   if (names == nullptr) return;
   while (const dirent* const entry = ::readdir(names)) {
     const std::string path = folder + "/" + entry->d_name;
-    const Descriptor file(Open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+    const Descriptor file(OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
     struct stat info {};
     const bool regular = file.ok() && ::fstat(file.get(), &info) == 0 && S_ISREG(info.st_mode);
     if (regular && LockNow(file.get()) == 0) ::unlink(path.c_str());

@@ -32,7 +32,9 @@ class Descriptor {
   int fd_;
 };
 
+int OpenFile(const std::string& path, int flags);  // A descriptor, or -1 and errno.
 int64_t ModifiedMs(const struct stat& info);
+Status SyncFile(int fd, const std::string& path);
 Status SyncFolder(const std::string& path);
 
 // Makes `path` and its missing parents, each made one synced into its parent.
