@@ -76,14 +76,16 @@ exam: setup-test
 	@$(MAKE) --no-print-directory core GOALS=varve_exam
 	@build/release/bin/varve_exam --jobs $(JOBS)
 
-# The simulator for long, then the unit tests again and again: make soak SEEDS=2000000 ROUNDS=20
+# The simulator for long, many kills, then the unit tests again and again: make soak SEEDS=2000000 KILLS=200 ROUNDS=20
 ROUNDS ?= 20
+KILLS ?= 200
 SEEDS ?= 2000000
 soak: setup-test
 	@$(MAKE) --no-print-directory core
 	@build/release/bin/varve_sim --seed 1 --count $(SEEDS) --jobs $(JOBS)
 	@for server in minio versitygw; do tools/s3_server.sh $$server install || [ $$? = 3 ] || exit 1; done
 	@$(PYTHON) -m pytest tests/servers -q
+	@VARVE_CRASH_ROUNDS=$(KILLS) VARVE_CRASH_CALLS=1000 $(PYTHON) -m pytest tests/crash -q -s
 	@ctest --test-dir build/release -L unit --output-on-failure --repeat until-fail:$(ROUNDS)
 	@build/release/bin/model_explore
 

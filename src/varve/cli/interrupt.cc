@@ -50,7 +50,14 @@ Interrupt::Interrupt() {
 Interrupt::~Interrupt() {
   if (event_fd < 0) return;
   SetHandlers(SIG_DFL);
-  static_cast<void>(!write(event_fd, &kStop, sizeof kStop));
+  ssize_t wrote = 0;
+  do wrote = write(event_fd, &kStop, sizeof kStop);
+  while (wrote < 0 && errno == EINTR);
+  if (wrote < 0) {
+    // A watcher that cannot be woken is left to the end of the process rather than waited for.
+    static_cast<void>(watcher_.release());
+    return;
+  }
   watcher_->Stop();
   close(std::exchange(event_fd, -1));
 }
