@@ -88,7 +88,10 @@ std::shared_ptr<store::ObjectStore> World::LinkTo(Process& process, Bucket& buck
 }
 
 std::unique_ptr<lake::Lake> World::OpenLake(Process& process, bool copy) {
-  const lake::LakeOptions options{.cpu_threads = 1, .transfers = 2, .memory_bytes = 64 * kMiB};
+  const lake::LakeOptions options{.cpu_threads = 1,
+                                  .transfers = 2,
+                                  .memory_bytes = 64 * kMiB,
+                                  .compress = config_.seed % 4 == 0};
   const auto link = LinkTo(process, copy ? copy_bucket_ : bucket_);
   const OpContext ctx = process.Context();
   while (!process.dead && !failed()) {

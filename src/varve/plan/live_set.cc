@@ -24,6 +24,7 @@ uint64_t Fingerprint(ByteView id, uint8_t kind, uint64_t salt) {
 }
 
 void LiveSet::Add(uint64_t fingerprint) {
+  if (shards_.empty()) shards_.resize(kShards);
   Shard& shard = shards_[fingerprint >> 54];
   std::vector<uint64_t>& values = shard.values;
   if (values.size() == values.capacity()) {
@@ -37,6 +38,7 @@ void LiveSet::Add(uint64_t fingerprint) {
 }
 
 void LiveSet::Settle(Shard& shard) {
+  if (shard.sorted == shard.values.size()) return;
   const auto tail = shard.values.begin() + static_cast<std::ptrdiff_t>(shard.sorted);
   std::sort(tail, shard.values.end());
   std::inplace_merge(shard.values.begin(), tail, shard.values.end());
@@ -59,10 +61,11 @@ size_t LiveSet::Find(const Shard& shard, uint64_t fingerprint) {
 }
 
 bool LiveSet::Contains(uint64_t fingerprint) const {
-  return Find(shards_[fingerprint >> 54], fingerprint) != kNowhere;
+  return !shards_.empty() && Find(shards_[fingerprint >> 54], fingerprint) != kNowhere;
 }
 
 bool LiveSet::Meet(uint64_t fingerprint) {
+  if (shards_.empty()) return false;
   Shard& shard = shards_[fingerprint >> 54];
   const size_t at = Find(shard, fingerprint);
   if (at == kNowhere) return false;
@@ -72,6 +75,7 @@ bool LiveSet::Meet(uint64_t fingerprint) {
 }
 
 bool LiveSet::IsUnmet(uint64_t fingerprint) const {
+  if (shards_.empty()) return false;
   const Shard& shard = shards_[fingerprint >> 54];
   const size_t at = Find(shard, fingerprint);
   return at != kNowhere && !shard.met[at];

@@ -42,7 +42,7 @@ class LiveSet {
   static void Settle(Shard& shard);
   static size_t Find(const Shard& shard, uint64_t fingerprint);
 
-  std::vector<Shard> shards_ = std::vector<Shard>(kShards);
+  std::vector<Shard> shards_;  // Empty until the first Add.
   uint64_t size_ = 0, met_count_ = 0;
 };
 
