@@ -54,6 +54,8 @@ Json ReportJson(const lake::GcReport& report) {
                {"versions", report.versions},
                {"listed", BytesJson(report.listed)},
                {"young", BytesJson(report.young)},
+               {"uploads", BytesJson(report.uploads)},
+               {"aborted_uploads", report.aborted_uploads},
                {"deleted_objects", report.deleted},
                {"freed", BytesJson(report.freed)},
                {"skipped_objects", report.skipped_total}};
@@ -93,6 +95,11 @@ std::string ReportText(const lake::GcReport& report) {
     text += "  and " + std::to_string(report.reasons.size() - kRowsShown) + " artifacts more\n";
   }
   if (report.young.objects > 0) text += "too young " + Text(report.young) + "; see --grace\n";
+  if (report.uploads.objects > 0) {
+    text += "uploads   " + std::to_string(report.uploads.objects) + " in parts, given up";
+    if (!report.applied) text += ", " + Size(report.uploads.bytes);
+    text += "\n";
+  }
   if (!report.applied) return text + "nothing was deleted: this was a dry run; delete with --apply";
   text +=
       "deleted   " + std::to_string(report.deleted) + " objects, freed " + Size(report.freed.bytes);

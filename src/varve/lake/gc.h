@@ -45,7 +45,9 @@ struct GcReport {
   uint64_t refs = 0, versions = 0;  // Heads; versions that stay.
   GcBytes listed;                   // Packs, commit objects, history nodes.
   GcBytes garbage[format::kIdKinds];
-  GcBytes young;  // Garbage by its references, but younger than the grace.
+  GcBytes young;                 // Garbage by its references, but younger than the grace.
+  GcBytes uploads;               // In parts, given up; a dry run alone measures their bytes.
+  uint64_t aborted_uploads = 0;  // Of them.
   // Why it is garbage. Dry run only; an object that several artifacts let go counts for the first.
   struct Reason {
     std::string artifact;   // Empty: objects that no version names.

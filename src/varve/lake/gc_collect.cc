@@ -7,6 +7,7 @@
 #include "varve/lake/gc_fence.h"
 #include "varve/lake/gc_mark.h"
 #include "varve/lake/gc_sweep.h"
+#include "varve/lake/gc_uploads.h"
 
 namespace varve::lake {
 namespace {
@@ -112,6 +113,9 @@ class Collector {
     VARVE_TRY(const GcCandidates found,
               FindGarbage(ctx, core_, roots, mark, nullptr, now_ms, options_.grace_ms));
     Report(mark, found);
+    VARVE_TRY(const auto uploads,
+              FindDeadUploads(ctx, core_, found.busy_sessions, now_ms, options_.grace_ms, report_));
+    MeasureUploads(ctx, core_, uploads, report_);
     VARVE_TRY(report_.reasons, ExplainGarbage(ctx, core_, roots, mark, found));
     return true;
   }
@@ -132,6 +136,10 @@ class Collector {
                                    options_.grace_ms));
       Report(mark, found);
       VARVE_CHECK_OK(CheckShare(found));
+      VARVE_TRY(const auto uploads, FindDeadUploads(ctx, core_, found.busy_sessions, marker.time_ms,
+                                                    options_.grace_ms, report_));
+      report_.uploads.objects = uploads.size();
+      VARVE_CHECK_OK(AbortUploads(ctx, core_, uploads, report_));
       for (size_t kind = 0; kind < condemned.size(); ++kind) {
         for (const GcCandidate& each : found.by_kind[kind]) condemned[kind].push_back(each.id);
       }

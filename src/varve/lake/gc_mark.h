@@ -44,6 +44,7 @@ struct GcCandidate {
 struct GcCandidates {
   std::array<std::vector<GcCandidate>, format::kIdKinds> by_kind;  // Each sorted by id.
   GcBytes listed, young;
+  std::set<uint64_t> busy_sessions;  // That wrote something that an upload's grace still covers.
 };
 // `mark_id`: the marker that the listing must show, and whose time is now; none in a dry run, where
 // `now_ms` counts. kConflict with kGcAgain as above.

@@ -134,6 +134,7 @@ class Sorter {
         Judge(format::IdKind::kHistory, key.id, object);
         break;
       case format::KeyKind::kSession:
+        NoteBusy(key.id, object);
         blocks_.push_back({key.id, object.bytes, object.modified_ms});
         break;
       case format::KeyKind::kGcMark:
@@ -157,9 +158,16 @@ class Sorter {
                      object.key.str());
   }
 
+  void NoteBusy(const format::ObjectId& id, const store::ListedObject& object) {
+    if (!plan::UploadOver(now_ms_, object.modified_ms, grace_ms_)) {
+      found_.busy_sessions.insert(id.session());
+    }
+  }
+
   void Judge(format::IdKind kind, const format::ObjectId& id, const store::ListedObject& object) {
     ++found_.listed.objects;
     found_.listed.bytes += object.bytes;
+    NoteBusy(id, object);
     if (mark_.live.Meet(plan::Fingerprint(id.bytes, static_cast<uint8_t>(kind), mark_.salt))) {
       return;
     }

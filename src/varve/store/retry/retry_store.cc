@@ -114,5 +114,15 @@ Result<ObjectInfo> RetryStore::CompleteMultipart(const OpContext& ctx, const Key
   return Repeat<ObjectInfo>(ctx, Pacer::LaneOf(key.str(), true),
                             [&] { return inner_->CompleteMultipart(ctx, key, upload_id, parts); });
 }
+Status RetryStore::AbortMultipart(const OpContext& ctx, const Key& key,
+                                  const std::string& upload_id) {
+  return Repeat<void>(ctx, Pacer::LaneOf(key.str(), true),
+                      [&] { return inner_->AbortMultipart(ctx, key, upload_id); });
+}
+Result<UploadPage> RetryStore::ListUploads(const OpContext& ctx, std::string_view prefix,
+                                           const std::string& token) {
+  return Repeat<UploadPage>(ctx, Pacer::LaneOf(prefix, false),
+                            [&] { return inner_->ListUploads(ctx, prefix, token); });
+}
 
 }  // namespace varve::store

@@ -50,6 +50,10 @@ class RetryStore final : public ForwardingStore {
   Result<ObjectInfo> CompleteMultipart(const OpContext& ctx, const Key& key,
                                        const std::string& upload_id,
                                        std::span<const PartReply> parts) override;
+  Status AbortMultipart(const OpContext& ctx, const Key& key,
+                        const std::string& upload_id) override;
+  Result<UploadPage> ListUploads(const OpContext& ctx, std::string_view prefix,
+                                 const std::string& token) override;
 
  private:
   Result<bool> Holds(const OpContext& ctx, const Key& key, ByteView body);
