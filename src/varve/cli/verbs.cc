@@ -24,6 +24,7 @@ void AddVerbs(Cli& cli) {
   AddUnhold(cli);
   AddRetain(cli);
   AddVerify(cli);
+  AddFsck(cli);
   AddDoctor(cli);
   AddCopy(cli);
 }

@@ -10,6 +10,7 @@ void AddCopy(Cli& cli);
 void AddDiff(Cli& cli);
 void AddDoctor(Cli& cli);
 void AddForget(Cli& cli);
+void AddFsck(Cli& cli);
 void AddGc(Cli& cli);
 void AddGet(Cli& cli);
 void AddHold(Cli& cli);

@@ -254,6 +254,57 @@ TEST(CommitTest, MovingChunksKeepsTheIdAndForeignItemsAreRefused) {
   EXPECT_FALSE(EncodeCommit(moved, &decoded->logical).ok());
 }
 
+TEST(CommitTest, MoveChunksMovesThoseAndNoOthers) {
+  SeededRandom random(10);
+  for (uint64_t round = 0; round < 100; ++round) {
+    const Commit commit = SampleCommit(random, 1 + round % 7);
+    const auto encoded = EncodeCommit(commit);
+    ASSERT_TRUE(encoded.ok());
+    const auto decoded = DecodeCommit(encoded->object);
+    ASSERT_TRUE(decoded.ok());
+    std::map<Digest, MovedChunk> moved;
+    const ObjectId fresh = SampleId(random);
+    for (const ChunkRow& row : commit.chunks) {
+      if (random.Between(0, 1) == 0) continue;
+      MovedChunk& to = moved[row.digest];
+      to.row = row;
+      to.row.offset = 100'000'000;
+      to.pack = fresh;
+      to.pack_object_bytes = 200'000'000;
+    }
+    const Commit next = MoveChunks(decoded->commit, moved);
+    const auto again = EncodeCommit(next, &decoded->logical);
+    ASSERT_TRUE(again.ok()) << again.error().ToString();  // Checks what readers rely on.
+    EXPECT_EQ(again->commit_id, encoded->commit_id);
+    for (size_t i = 0; i < commit.chunks.size(); ++i) {
+      const ChunkRow &before = commit.chunks[i], &after = next.chunks[i];
+      EXPECT_EQ(after.digest, before.digest);
+      const bool has_moved = moved.contains(before.digest);
+      EXPECT_EQ(after.offset, has_moved ? 100'000'000 : before.offset);
+      EXPECT_EQ(next.packs[after.pack].id, has_moved ? fresh : commit.packs[before.pack].id);
+    }
+  }
+}
+
+TEST(CommitTest, AnOriginIsPhysicalAndChecked) {
+  SeededRandom random(11);
+  Commit commit = SampleCommit(random, 2);
+  const auto without = EncodeCommit(commit);
+  commit.origin = {"team/llama", 17};
+  const auto with = EncodeCommit(commit);
+  ASSERT_TRUE(without.ok() && with.ok());
+  EXPECT_EQ(with->commit_id, without->commit_id);
+  EXPECT_EQ(DecodeCommit(with->object)->commit.origin, commit.origin);
+  EXPECT_EQ(DecodeCommit(without->object)->commit.origin, Origin{});
+  EXPECT_EQ(ThinCommit(commit, {}).origin, commit.origin);
+  for (const Origin& bad : {Origin{"../x", 1}, Origin{"a", (uint64_t{1} << 53) + 1}}) {
+    commit.origin = bad;
+    const auto encoded = EncodeCommit(commit);
+    ASSERT_TRUE(encoded.ok());
+    EXPECT_FALSE(DecodeCommit(encoded->object).ok());
+  }
+}
+
 TEST(CommitTest, ThinningKeepsTheIdAndWhatIsLeft) {
   SeededRandom random(31);
   for (uint64_t round = 0; round < 300; ++round) {

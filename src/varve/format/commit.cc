@@ -15,12 +15,14 @@ namespace varve::format {
 namespace {
 
 constexpr uint32_t kTagHeader = Tag("HEAD"), kTagItems = Tag("ITEM"), kTagMap = Tag("CMAP"),
-                   kTagChunks = Tag("CHNK"), kTagPacks = Tag("PACK"), kTagLetGo = Tag("GONE");
+                   kTagChunks = Tag("CHNK"), kTagPacks = Tag("PACK"), kTagLetGo = Tag("GONE"),
+                   kTagOrigin = Tag("NAME");
 constexpr std::string_view kCommitContext = "varve 2026 commit v1";
 constexpr std::string_view kItemContext = "varve 2026 item v1";
 constexpr size_t kMessageBytesMax = 4096, kMetricNameBytesMax = 200;
 constexpr int kTreeDepthMax = 250;
 constexpr size_t kWhoBytesMax = 1024;
+constexpr uint64_t kVersionMax = uint64_t{1} << 53;
 
 Error Damaged(const std::string& what) {
   return Error(ErrorCode::kCorrupt, "the commit object is damaged: " + what);
@@ -258,6 +260,16 @@ Status DecodeLetGo(ByteView bytes, std::vector<LetGo>& let_go) {
   return OkStatus();
 }
 
+Status DecodeOrigin(ByteView bytes, Origin& origin) {
+  Reader reader(bytes);
+  origin.artifact = reader.Text(kWhoBytesMax);
+  origin.version = reader.U64();
+  if (!reader.AtEnd() || origin.version > kVersionMax || !CheckArtifactName(origin.artifact).ok()) {
+    return Damaged("the name it was saved under is impossible");
+  }
+  return OkStatus();
+}
+
 // What was let go is named once, in order, and has no chunk. Returns a mark per item.
 Result<std::vector<bool>> CheckLetGo(const Commit& commit) {
   std::vector<bool> gone(commit.tensors.size() + commit.files.size());
@@ -443,6 +455,12 @@ Result<EncodedCommit> EncodeCommit(const Commit& commit, const LogicalBytes* log
   if (!commit.let_go.empty()) {
     envelope.sections.push_back({kTagLetGo, EncodeLetGo(commit.let_go), true});
   }
+  if (!commit.origin.artifact.empty()) {
+    Writer writer;
+    writer.Text(commit.origin.artifact);
+    writer.U64(commit.origin.version);
+    envelope.sections.push_back({kTagOrigin, writer.Take(), true});
+  }
   EncodedCommit encoded;
   VARVE_TRY(encoded.object, EncodeEnvelope(envelope));
   encoded.commit_id = CommitId(*logical);
@@ -469,6 +487,9 @@ Result<DecodedCommit> DecodeCommit(ByteView object) {
   if (const Section* let_go = envelope.Find(kTagLetGo); let_go != nullptr) {
     VARVE_CHECK_OK(DecodeLetGo(let_go->raw, decoded.commit.let_go));
   }
+  if (const Section* origin = envelope.Find(kTagOrigin); origin != nullptr) {
+    VARVE_CHECK_OK(DecodeOrigin(origin->raw, decoded.commit.origin));
+  }
   VARVE_CHECK_OK(CheckInvariants(decoded.commit));
   return decoded;
 }
@@ -483,6 +504,33 @@ Result<PackSet> DecodePackSet(ByteView suffix, uint64_t object_bytes) {
     VARVE_TRY(set.packs, DecodePacks(section.raw));
   }
   return set;
+}
+
+Commit MoveChunks(const Commit& commit, const std::map<Digest, MovedChunk>& moved) {
+  Commit next = commit;
+  std::map<ObjectId, PackRow> packs;
+  std::vector<ObjectId> pack_of(commit.chunks.size());
+  for (size_t i = 0; i < next.chunks.size(); ++i) {
+    ChunkRow& row = next.chunks[i];
+    PackRow pack = commit.packs[row.pack];
+    if (const auto found = moved.find(row.digest); found != moved.end()) {
+      row = found->second.row;
+      pack.id = found->second.pack;
+      pack.object_bytes = found->second.pack_object_bytes;
+    }
+    pack_of[i] = pack.id;
+    PackRow& there =
+        packs.try_emplace(pack.id, PackRow{pack.id, pack.object_bytes, 0}).first->second;
+    there.live_bytes += row.payload_bytes;
+  }
+  next.packs.clear();
+  std::map<ObjectId, uint32_t> ordinals;
+  for (const auto& [id, pack] : packs) {
+    ordinals.emplace(id, static_cast<uint32_t>(next.packs.size()));
+    next.packs.push_back(pack);
+  }
+  for (size_t i = 0; i < next.chunks.size(); ++i) next.chunks[i].pack = ordinals.at(pack_of[i]);
+  return next;
 }
 
 Commit ThinCommit(const Commit& commit, std::vector<LetGo> let_go) {

@@ -89,6 +89,14 @@ struct LetGo {
   std::vector<uint32_t> items;  // Tensors first, then files, ascending.
 };
 
+// Whose version it was saved as, for the day when every head is lost. Physical, and a hint: a save
+// that lost a race became a later version than this one.
+struct Origin {
+  std::string artifact;  // Empty: not said.
+  uint64_t version = 0;  // The number that the save expected, at most 2^53.
+  friend bool operator==(const Origin&, const Origin&) = default;
+};
+
 struct Commit {
   LogicalHeader header;
   std::vector<TensorRow> tensors;  // In the order of the tree.
@@ -96,6 +104,7 @@ struct Commit {
   std::vector<ChunkRow> chunks;    // Unique by digest.
   std::vector<PackRow> packs;      // Sorted by id. All that garbage collection reads.
   std::vector<LetGo> let_go;       // Physical, as chunks are. By component, ascending.
+  Origin origin;
 
   uint64_t LogicalBytes() const;  // Sum of raw bytes of tensors and files.
   // The row that let item `item` go (a tensor, or tensors.size() + a file); null: it is here.
@@ -127,6 +136,15 @@ Result<DecodedCommit> DecodeCommit(ByteView object);
 // `commit` without the chunks that only the items of `let_go` use. The logical half stays, so the
 // commit id does. Items already let go must not be named again.
 Commit ThinCommit(const Commit& commit, std::vector<LetGo> let_go);
+
+// Where a chunk lies now, and the length of that pack.
+struct MovedChunk {
+  ChunkRow row;  // Its pack ordinal is meaningless.
+  ObjectId pack;
+  uint64_t pack_object_bytes = 0;
+};
+// `commit` with the chunks of `moved` (by digest) where they lie now; the others stay.
+Commit MoveChunks(const Commit& commit, const std::map<Digest, MovedChunk>& moved);
 
 // The pack set alone, for garbage collection, from the last bytes of the object: it lies at the
 // end.

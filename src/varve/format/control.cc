@@ -94,6 +94,17 @@ Status CheckCollectorGate(const Descriptor& descriptor) {
   return OkStatus();
 }
 
+Status CheckRepairGate(const Descriptor& descriptor) {
+  for (const std::string& feature : descriptor.features_fsck) {
+    if (!KnownFeatures().contains(feature)) {
+      return Error(ErrorCode::kUnsupported,
+                   "the lake has feature '" + feature +
+                       "', which this repair does not know; nothing was changed, upgrade varve");
+    }
+  }
+  return OkStatus();
+}
+
 Result<Gate> CheckGates(const Descriptor& descriptor) {
   if (descriptor.format > kFormatVersion || descriptor.hash != "blake3") {
     return Error(ErrorCode::kUnsupported, "the lake has format " +

@@ -41,6 +41,8 @@ enum class Gate { kReadWrite, kReadOnly };
 Result<Gate> CheckGates(const Descriptor& descriptor);
 // kUnsupported, naming the feature, when this build may not collect garbage.
 Status CheckCollectorGate(const Descriptor& descriptor);
+// The same for repair.
+Status CheckRepairGate(const Descriptor& descriptor);
 
 struct SessionBlock {  // Reserves ids [first, last] before any of them is used.
   uint64_t session = 0;

@@ -61,6 +61,7 @@ Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
   CommitBuilder builder(*writer);
   for (const format::ChunkRow& row : commit.chunks) builder.Ordinal(row.digest);  // Same ordinals.
   builder.MoveTo(moved);
+  moved.origin = {name, previous.ok() ? previous->head.last_version() + 1 : 1};
   VARVE_TRY(const Published published, Publish(ctx, destination,
                                                {.name = name,
                                                 .artifact_type = moved.header.artifact_type,

@@ -2,6 +2,7 @@
 // nothing. Threads: one; requests run on the lake's transfer pool.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -36,6 +37,11 @@ Result<GcMark> MarkLive(const OpContext& ctx, Core& core, GcRoots& roots);
 
 // Says which live object the listing did not show, and whether the store has it: always an error.
 Status NameUnmet(const OpContext& ctx, Core& core, GcRoots& roots, const GcMark& mark);
+
+// Lists the lake: as a whole, foreign objects too, while that is a few pages; else the objects that
+// a collection judges, side by side. `visit` may run in several workers at once.
+Status ListLake(const OpContext& ctx, Core& core,
+                const std::function<Status(const std::vector<store::ListedObject>&)>& visit);
 
 struct GcCandidate {
   format::ObjectId id;

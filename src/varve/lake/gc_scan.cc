@@ -45,28 +45,6 @@ Status ListSharded(const OpContext& ctx, Core& core, std::string_view prefix,
   return core.transfers.ForEach(ctx, kShards, list_one);
 }
 
-Status ListLake(const OpContext& ctx, Core& core, const std::function<Status(const Page&)>& visit) {
-  std::vector<Page> pages;
-  std::string token;
-  while (pages.size() < kWholePagesMax) {
-    VARVE_TRY(store::ListPage page, core.store->List(ctx, "", {.token = token}));
-    pages.push_back(std::move(page.objects));
-    token = std::move(page.next_token);
-    if (token.empty()) break;
-  }
-  if (token.empty()) {
-    for (const Page& page : pages) VARVE_CHECK_OK(visit(page));
-    return OkStatus();
-  }
-  pages.clear();
-  for (const std::string_view prefix :
-       {format::kHistoryPrefix, format::kMetaPrefix, format::kPackPrefix}) {
-    VARVE_CHECK_OK(ListSharded(ctx, core, prefix, visit));
-  }
-  VARVE_CHECK_OK(ListPages(ctx, *core.store, std::string(format::kSessionPrefix), "", visit));
-  return ListPages(ctx, *core.store, std::string(format::kGcPrefix), "", visit);
-}
-
 class Sorter {
  public:
   Sorter(GcMark& mark, const format::ObjectId* mark_id, int64_t now_ms, int64_t grace_ms)
@@ -191,6 +169,29 @@ class Sorter {
 };
 
 }  // namespace
+
+Status ListLake(const OpContext& ctx, Core& core,
+                const std::function<Status(const std::vector<store::ListedObject>&)>& visit) {
+  std::vector<Page> pages;
+  std::string token;
+  while (pages.size() < kWholePagesMax) {
+    VARVE_TRY(store::ListPage page, core.store->List(ctx, "", {.token = token}));
+    pages.push_back(std::move(page.objects));
+    token = std::move(page.next_token);
+    if (token.empty()) break;
+  }
+  if (token.empty()) {
+    for (const Page& page : pages) VARVE_CHECK_OK(visit(page));
+    return OkStatus();
+  }
+  pages.clear();
+  for (const std::string_view prefix :
+       {format::kHistoryPrefix, format::kMetaPrefix, format::kPackPrefix}) {
+    VARVE_CHECK_OK(ListSharded(ctx, core, prefix, visit));
+  }
+  VARVE_CHECK_OK(ListPages(ctx, *core.store, std::string(format::kSessionPrefix), "", visit));
+  return ListPages(ctx, *core.store, std::string(format::kGcPrefix), "", visit);
+}
 
 Result<GcCandidates> FindGarbage(const OpContext& ctx, Core& core, GcRoots& roots, GcMark& mark,
                                  const format::ObjectId* mark_id, int64_t now_ms,

@@ -106,6 +106,9 @@ class OpenLake final : public Lake {
   Result<GcReport> CollectGarbage(const OpContext& ctx, const GcOptions& options) override {
     return lake::CollectGarbage(ctx, *core_, options);
   }
+  Result<FsckReport> Fsck(const OpContext& ctx, const FsckOptions& options) override {
+    return CheckLake(ctx, *core_, options);
+  }
   Result<CopyReport> CopyFrom(const OpContext& ctx, Lake& source, std::string_view address,
                               const std::function<void(Progress)>& on_progress) override {
     auto* other = dynamic_cast<OpenLake*>(&source);

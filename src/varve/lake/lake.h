@@ -22,6 +22,7 @@
 #include "varve/format/commit.h"
 #include "varve/format/head.h"
 #include "varve/format/retention_plan.h"
+#include "varve/lake/fsck.h"
 #include "varve/lake/gc.h"
 #include "varve/plan/retention_policy.h"
 #include "varve/result.h"
@@ -257,6 +258,9 @@ class Lake {
 
   // Dry run unless options.apply (gc.h).
   virtual Result<GcReport> CollectGarbage(const OpContext& ctx, const GcOptions& options) = 0;
+
+  // What is damaged; writes nothing (fsck.h).
+  virtual Result<FsckReport> Fsck(const OpContext& ctx, const FsckOptions& options) = 0;
 
   // Copies a version ("name@v3") or all live versions ("name") from `source` into this lake under
   // the same name, keeping commit ids. Versions that are here already (by commit id) are skipped.

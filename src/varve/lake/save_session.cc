@@ -31,9 +31,11 @@ class Session final : public SaveSession {
         begun_ns_(begun_ns) {}
 
   // `named`: those of them that the caller named.
-  void SetParents(std::vector<hash::Digest> parents, std::vector<hash::Digest> named) {
+  void SetParents(std::vector<hash::Digest> parents, std::vector<hash::Digest> named,
+                  uint64_t last_version) {
     parents_ = std::move(parents);
     named_parents_ = std::move(named);
+    last_version_ = last_version;
   }
 
   Status AddTensor(const OpContext& ctx, std::string name, codec::DType dtype,
@@ -211,6 +213,7 @@ class Session final : public SaveSession {
     header.metadata_json = options_.metadata_json;
     header.metrics = options_.metrics;
     header.tree_json = options_.tree_json;
+    commit.origin = {name_, last_version_ + 1};
     return commit;
   }
 
@@ -222,6 +225,7 @@ class Session final : public SaveSession {
   const int64_t begun_ns_;
   int64_t staged_ns_ = 0;
   std::vector<hash::Digest> parents_, named_parents_;
+  uint64_t last_version_ = 0;  // Of the artifact when the save began.
   std::vector<format::TensorRow> tensors_;
   std::vector<Item> tensor_items_;
   std::map<std::string, size_t> tensor_index_;
@@ -239,7 +243,7 @@ struct Previous {
 // commit object makes room for the one before it. A damaged one is no base, and no reason to lose
 // the next.
 Result<std::optional<Previous>> ReadPrevious(const OpContext& ctx, Core& core,
-                                             const std::string& name) {
+                                             const std::string& name, uint64_t& last_version) {
   uint64_t missing = 0;
   for (;;) {
     auto snapshot = core.heads.Read(ctx, name);
@@ -247,6 +251,7 @@ Result<std::optional<Previous>> ReadPrevious(const OpContext& ctx, Core& core,
       if (snapshot.error().code() == ErrorCode::kNotFound) return std::optional<Previous>();
       return std::move(snapshot).error();
     }
+    last_version = snapshot->head.last_version();
     auto latest = LatestLive(ctx, core, snapshot->head);
     if (!latest.ok()) {
       if (latest.error().code() == ErrorCode::kNotFound) return std::optional<Previous>();
@@ -279,7 +284,8 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
                                             .background = options.background,
                                             .compress = core->options.compress}));
   std::vector<hash::Digest> parents;
-  VARVE_TRY(const std::optional<Previous> previous, ReadPrevious(ctx, *core, name));
+  uint64_t last_version = 0;
+  VARVE_TRY(const std::optional<Previous> previous, ReadPrevious(ctx, *core, name, last_version));
   if (previous.has_value()) {
     if (previous->read.has_value()) writer->AddBase(previous->read->decoded.commit);
     parents.push_back(previous->entry.commit_id);
@@ -301,7 +307,7 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
   }
   auto session = std::make_unique<Session>(core, std::move(name), std::move(options),
                                            std::move(writer), base_epoch, begun_ns);
-  session->SetParents(std::move(parents), std::move(named));
+  session->SetParents(std::move(parents), std::move(named), last_version);
   return std::unique_ptr<SaveSession>(std::move(session));
 }
 

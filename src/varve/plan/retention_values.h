@@ -1,4 +1,5 @@
-// Numbers, times and sizes as the retention language writes them. Private to plan/. Pure.
+// Numbers, times and sizes as the retention language writes them; the command line reads sizes so
+// too. Pure.
 #pragma once
 
 #include <charconv>
