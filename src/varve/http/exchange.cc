@@ -27,15 +27,53 @@ std::string Lower(std::string_view text) {
   return lower;
 }
 
-Error FromCurl(CURLcode code, const std::string& url) {
+// `detail`: libcurl's own words, which quote the peer; only looked at.
+Error BadCertificate(CURLcode code, const std::string& host, std::string_view detail) {
+  const auto says = [&](const char* words) { return detail.find(words) != std::string_view::npos; };
+  if (code == CURLE_SSL_CACERT_BADFILE) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "the file of trusted authorities cannot be read; check AWS_CA_BUNDLE");
+  }
+  const std::string whose = "the certificate of " + host;
+  if (says("not yet valid"))
+    return Error(ErrorCode::kInvalidArgument,
+                 whose + " is not valid yet; set this machine's clock");
+  if (says("expired")) {
+    return Error(ErrorCode::kInvalidArgument,
+                 whose + " has expired; renew it, or set this machine's clock");
+  }
+  if (says("does not match") || says("no alternative certificate subject")) {
+    return Error(ErrorCode::kInvalidArgument,
+                 whose + " is for another name; set AWS_ENDPOINT_URL to a name that it has");
+  }
+  return Error(ErrorCode::kInvalidArgument,
+               whose + " is not trusted; set AWS_CA_BUNDLE to its authority");
+}
+
+struct Failure {
+  CURLcode code;
+  std::string_view detail;
+  long proxy_status;  // Of its answer to CONNECT.
+  bool sent;          // The request may have left.
+};
+
+Error FromCurl(const std::string& url, const Failure& failure) {
+  const CURLcode code = failure.code;
   const std::string host = HostOf(url).authority;
   const bool again = code == CURLE_ABORTED_BY_CALLBACK;  // Only OnSend aborts.
   const std::string cause = again ? "the connection broke" : curl_easy_strerror(code);
   if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
       code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_ISSUER_ERROR) {
-    return Error(
-        ErrorCode::kInvalidArgument,
-        "the certificate of " + host + " is not trusted; set AWS_CA_BUNDLE to its authority");
+    return BadCertificate(code, host, failure.detail);
+  }
+  if (code == CURLE_COULDNT_RESOLVE_PROXY) {
+    return Error(ErrorCode::kUnavailable,
+                 "the proxy has no such name; check http_proxy and https_proxy");
+  }
+  if (failure.proxy_status >= 400) {
+    return Error(ErrorCode::kUnavailable,
+                 "the proxy answers " + std::to_string(failure.proxy_status) +
+                     " instead of connecting to " + host + "; check https_proxy and no_proxy");
   }
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
     return Error(ErrorCode::kInvalidArgument, "the endpoint is not a URL: " + host);
@@ -46,6 +84,14 @@ Error FromCurl(CURLcode code, const std::string& url) {
   if (code == CURLE_COULDNT_CONNECT) {
     return Error(ErrorCode::kUnavailable,
                  "cannot connect to " + host + "; check the endpoint and that it runs");
+  }
+  if (code == CURLE_OPERATION_TIMEDOUT) {
+    return Error(ErrorCode::kUnavailable,
+                 failure.sent ? host + " said almost nothing for " +
+                                    std::to_string(kLowSpeedSeconds) + " s; check its health"
+                              : "no answer from " + host + " for " +
+                                    std::to_string(kConnectTimeoutMs / 1000) +
+                                    " s; check the endpoint, and firewalls and proxies on the way");
   }
   return Error(ErrorCode::kUnavailable, "no whole answer from " + host + ": " + cause);
 }
@@ -59,6 +105,7 @@ Exchange::Exchange(CURL* easy, const Request& request, Clock& clock, Options opt
   for (const auto& [name, value] : request_.headers)
     headers_ = curl_slist_append(headers_, (name + ": " + value).c_str());
   curl_easy_reset(easy_);
+  curl_easy_setopt(easy_, CURLOPT_ERRORBUFFER, detail_.data());
   curl_easy_setopt(easy_, CURLOPT_URL, request_.url.c_str());
   curl_easy_setopt(easy_, CURLOPT_PATH_AS_IS, 1L);
   curl_easy_setopt(easy_, CURLOPT_NOSIGNAL, 1L);
@@ -136,12 +183,13 @@ bool Exchange::good() const {
 }
 
 Result<Reply> Exchange::TakeReply() {
+  if (!taken_.ok()) return std::move(taken_).error();
   if (!whole()) {
     Error error =
         too_large_
             ? Error(ErrorCode::kResourceExhausted,
                     "the answer of " + HostOf(request_.url).authority + " is larger than allowed")
-            : FromCurl(code_, request_.url);
+            : FromCurl(request_.url, {code_, detail_.data(), ProxyStatus(), maybe_sent()});
     if (reply_.status != 0) error.FromHttp(reply_.status, reply_.Header(request_.id_header));
     return error;
   }
@@ -178,6 +226,13 @@ bool Exchange::TakeBody(ByteView piece) {
   last_activity_ns_ = clock_.SteadyNs();
   received_bytes_ += piece.size();
   const bool good_status = reply_.status >= 200 && reply_.status < 300;
+  if (good_status && options_.take) {
+    too_large_ = piece.size() > request_.take_bytes - reply_.into_bytes;
+    if (too_large_) return false;
+    taken_ = request_.take(reply_.into_bytes, piece);
+    reply_.into_bytes += piece.size();
+    return taken_.ok();
+  }
   if (good_status && !options_.into.empty()) {
     const MutableByteView room = options_.into.subspan(reply_.into_bytes);
     if (piece.size() > room.size()) {
@@ -267,6 +322,12 @@ std::string Exchange::PeerAddress() const {
     return "";
   const std::string text(address);
   return text.find(':') == std::string::npos ? text : "[" + text + "]";
+}
+
+long Exchange::ProxyStatus() const {
+  long status = 0;
+  curl_easy_getinfo(easy_, CURLINFO_HTTP_CONNECTCODE, &status);
+  return status;
 }
 
 bool Exchange::address_failed() const {

@@ -5,6 +5,7 @@
 
 #include <curl/curl.h>
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ class Exchange {
  public:
   struct Options {
     MutableByteView into;                // Where a good body goes; empty: to reply.body.
+    bool take = false;                   // Instead to the request's own taker.
     std::vector<std::string> addresses;  // To try in this order; empty: libcurl asks the system.
     std::string ca_bundle;
     bool new_connection = false;  // One of its own, closed afterwards.
@@ -64,6 +66,7 @@ class Exchange {
   static int OnSend(void* self, char*, char*, int, int);
   bool TakeHeader(std::string_view line);
   bool TakeBody(ByteView piece);
+  long ProxyStatus() const;  // Of its answer to CONNECT; 0 without.
 
   CURL* const easy_;
   const Request& request_;
@@ -72,7 +75,9 @@ class Exchange {
   curl_slist* headers_ = nullptr;
   curl_slist* resolve_ = nullptr;
 
+  std::array<char, CURL_ERROR_SIZE> detail_{};
   Reply reply_;
+  Status taken_;  // The taker's error.
   CURLcode code_ = CURLE_OK;
   bool done_ = false, too_large_ = false;
   int tries_ = 0;            // Times the request was about to be written to a connection.

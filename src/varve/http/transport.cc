@@ -86,6 +86,9 @@ class Race {
 
  private:
   int64_t now_ns() const { return ctx_.clock().SteadyNs(); }
+  uint64_t wanted_bytes() const {
+    return request_.take ? request_.take_bytes : request_.into.size();
+  }
   bool is_read() const { return request_.method == "GET" && !request_.once; }
   bool is_upload() const { return request_.method == "PUT" && !request_.once; }
   void ReadLimits();
@@ -137,16 +140,17 @@ void Race::ReadLimits() {
   if (is_upload()) cut_off_ms_ = host_.uploads.limit_ms();
   if (!is_read()) return;
   hedge_first_byte_ms_ = host_.reads.first_byte_ms();
-  hedge_whole_ms_ = request_.into.empty() ? 0 : host_.reads.whole_ms(request_.into.size());
+  hedge_whole_ms_ = wanted_bytes() == 0 ? 0 : host_.reads.whole_ms(wanted_bytes());
 }
 
 Result<Reply> Race::Run(bool* maybe_sent) {
   ReadLimits();
   ++shared_.requests;
-  first_.emplace(
-      handle_->easy, request_, ctx_.clock(),
-      Exchange::Options{
-          .into = request_.into, .addresses = addresses_, .ca_bundle = shared_.ca_bundle});
+  first_.emplace(handle_->easy, request_, ctx_.clock(),
+                 Exchange::Options{.into = request_.into,
+                                   .take = static_cast<bool>(request_.take),
+                                   .addresses = addresses_,
+                                   .ca_bundle = shared_.ca_bundle});
   Status stopped;
   {
     const auto wake =
@@ -162,8 +166,15 @@ Result<Reply> Race::Run(bool* maybe_sent) {
     ++shared_.hedges_won;
     // The first may have begun to write there; only its end makes the place ours.
     curl_multi_remove_handle(handle_->multi, first_->easy());
-    std::memcpy(request_.into.data(), second_into_.data(),
-                std::min(second_into_.size(), request_.into.size()));
+    auto reply = winner_->TakeReply();
+    if (!reply.ok()) return reply;
+    const ByteView got = ByteView(second_into_).first(reply->into_bytes);
+    if (request_.take) {
+      VARVE_CHECK_OK(request_.take(0, got));
+    } else if (!got.empty()) {
+      std::memcpy(request_.into.data(), got.data(), got.size());
+    }
+    return reply;
   }
   return winner_->TakeReply();
 }
@@ -233,7 +244,7 @@ void Race::StartHedge() {
     const std::lock_guard lock(host_.mutex);
     if (!host_.reads.Spend()) return;
   }
-  const uint64_t bytes = request_.into.size();
+  const uint64_t bytes = wanted_bytes();
   {
     const std::lock_guard lock(shared_.hedge_mutex);
     if (shared_.hedges_running >= kHedgesMax || shared_.hedge_bytes + bytes > kHedgeBytesMax)
@@ -301,8 +312,7 @@ void Race::Learn(Exchange& winner) {
   if (!winner.good() || !winner.answering()) return;
   if (is_upload()) host_.uploads.Answered(winner.answer_wait_ns() / kNsPerMs);
   if (is_read()) {
-    host_.reads.Finished(request_.into.size(),
-                         (winner.first_byte_ns() - winner.begun_ns()) / kNsPerMs,
+    host_.reads.Finished(wanted_bytes(), (winner.first_byte_ns() - winner.begun_ns()) / kNsPerMs,
                          (winner.done_ns() - winner.begun_ns()) / kNsPerMs);
   }
 }

@@ -1,8 +1,8 @@
 // HTTP/1.1 requests over kept-alive connections, on libcurl. Knows no S3.
 //
-// The body is sent from the caller's memory and the reply lands in the caller's memory, or in
-// `body` up to body_bytes_max; of a reply that is not 2xx only the first kErrorBodyBytesMax are
-// kept. No redirect is followed. TLS is verified.
+// The body is sent from the caller's memory and the reply lands in the caller's memory, is handed
+// on in pieces, or lies in `body` up to body_bytes_max; of a reply that is not 2xx only the first
+// kErrorBodyBytesMax are kept. No redirect is followed. TLS is verified.
 //
 // Nothing is retried, with two exceptions. A kept connection that turns out dead before any answer
 // is replaced by libcurl, and not even that when `once` is set. And a GET that is later than nearly
@@ -41,6 +41,11 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> headers;
   ByteView body;         // Must stay until the return.
   MutableByteView into;  // Not empty: a 206 or 200 body goes here; more than fits is an error.
+  // Set: a 206 or 200 body of at most take_bytes is handed here in pieces, from its start on. They
+  // may come once more from the start, when a second request wins; the last ones count. Its error
+  // ends the request and is what Send returns.
+  std::function<Status(uint64_t at, ByteView piece)> take = {};
+  uint64_t take_bytes = 0;
   uint64_t body_bytes_max = 64 * kMiB;
   bool once = false;           // Reaches the server at most once.
   bool direct = false;         // Past any proxy: the address is this machine's own.
@@ -51,7 +56,7 @@ struct Reply {
   int status = 0;
   std::map<std::string, std::string> headers;  // Names in lower case.
   Bytes body;                                  // When `into` was empty, or the status is not 2xx.
-  uint64_t into_bytes = 0;                     // Written to `into`.
+  uint64_t into_bytes = 0;                     // Written to `into`, or taken.
   std::string Header(const std::string& name) const;
 };
 

@@ -123,6 +123,49 @@ TEST_F(Place, EachByteIsCopiedOnceOnItsWay) {
   EXPECT_EQ(stats.copied_bytes, 2 * content_.size());
 }
 
+TEST_F(Place, PiecesAreTakenWithoutACopy) {
+  Transport transport;
+  const OpContext ctx;
+  Bytes into(content_.size());
+  size_t pieces = 0;
+  Request request = Get({});
+  request.take_bytes = content_.size();
+  request.take = [&](uint64_t at, ByteView piece) -> Status {
+    std::ranges::copy(piece, into.begin() + static_cast<std::ptrdiff_t>(at));
+    ++pieces;
+    return OkStatus();
+  };
+  const auto got = transport.Send(ctx, request);
+  ASSERT_TRUE(got.ok()) << got.error().ToString();
+  EXPECT_EQ(got->into_bytes, content_.size());
+  EXPECT_EQ(into, content_);
+  EXPECT_GT(pieces, 1U);
+  EXPECT_EQ(transport.stats().copied_bytes, 0U);
+  request.take_bytes = content_.size() - 1;
+  EXPECT_EQ(transport.Send(ctx, request).error().code(), ErrorCode::kResourceExhausted);
+  request.take = [](uint64_t, ByteView) -> Status {
+    return Error(ErrorCode::kResourceExhausted, "the disk is full");
+  };
+  EXPECT_EQ(transport.Send(ctx, request).error().message(), "the disk is full");
+}
+
+TEST_F(Place, ALatePieceReadIsAskedAgainAndTakenFromTheStart) {
+  Transport transport;
+  Hold(1);
+  Bytes into(content_.size());
+  Request request = Get({});
+  request.take_bytes = content_.size();
+  request.take = [&](uint64_t at, ByteView piece) -> Status {
+    std::ranges::copy(piece, into.begin() + static_cast<std::ptrdiff_t>(at));
+    return OkStatus();
+  };
+  const auto got = transport.Send(OpContext(fast_, OsRandom()), request);
+  ASSERT_TRUE(got.ok()) << got.error().ToString();
+  EXPECT_EQ(into, content_);
+  EXPECT_EQ(got->into_bytes, content_.size());
+  EXPECT_EQ(transport.stats().hedges_won, 1U);
+}
+
 TEST_F(Place, ALateReadIsAskedAgainBesideTheFirst) {
   Transport transport;
   Hold(1);

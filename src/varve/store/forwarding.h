@@ -1,5 +1,5 @@
-// Base of the stores that wrap another one: every request goes through. Threads: as the inner
-// store.
+// Base of the stores that wrap another one: every request goes through. GetPieces does so as
+// GetRange, so that whoever overrides that one sees all reads. Threads: as the inner store.
 #pragma once
 
 #include <memory>

@@ -38,6 +38,25 @@ bool ValidPrefix(std::string_view prefix) {
 std::unique_ptr<ObjectStore> ObjectStore::Above(uint32_t) const { return nullptr; }
 std::vector<Fact> ObjectStore::Inspect(const OpContext&, const Key&) { return {}; }
 
+Result<ObjectInfo> ObjectStore::GetPieces(const OpContext& ctx, const Key& key, uint64_t offset,
+                                          uint64_t bytes, const TakePiece& take) {
+  if (bytes == 0) return Head(ctx, key);
+  Bytes piece(std::min(bytes, kPieceBytesMax));
+  ObjectInfo info;
+  for (uint64_t at = 0; at < bytes;) {
+    const auto into = MutableByteView(piece).first(std::min<uint64_t>(piece.size(), bytes - at));
+    VARVE_TRY(ObjectInfo now, GetRange(ctx, key, offset + at, into));
+    if (at != 0 && now.etag != info.etag) {
+      return std::move(
+          Error(ErrorCode::kCorrupt, "the object changed while it was read").At("get", key.str()));
+    }
+    VARVE_CHECK_OK(take(at, into));
+    info = std::move(now);
+    at += into.size();
+  }
+  return info;
+}
+
 Result<std::string> ObjectStore::CreateMultipart(const OpContext&, const Key&) {
   return NoMultipart();
 }

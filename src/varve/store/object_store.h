@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -81,6 +82,10 @@ struct DeleteReply {
   Key key;
   Status status;  // Ok also when the key did not exist.
 };
+
+// Takes the bytes of a read as they come; `at` counts from the start of what was asked for.
+using TakePiece = std::function<Status(uint64_t at, ByteView piece)>;
+inline constexpr uint64_t kPieceBytesMax = 1 * kMiB;  // What a store without pieces buffers.
 
 // What the store said of itself; a probe may take features away.
 struct Features {
@@ -153,6 +158,12 @@ class ObjectStore {
   // On error the content of `into` is unspecified.
   virtual Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
                                       MutableByteView into) = 0;
+
+  // As GetRange, but hands the bytes on in pieces, in this thread, without holding them all. A
+  // piece may come again, with other bytes, where a request had to be repeated: the last at each
+  // place counts, and after an error none does. An error of `take` ends the read and is returned.
+  virtual Result<ObjectInfo> GetPieces(const OpContext& ctx, const Key& key, uint64_t offset,
+                                       uint64_t bytes, const TakePiece& take);
 
   // Writes an object under a name that was never used before. `body` must stay until the return.
   // kAlreadyExists (definitely not written by this call, where the store can tell); any other

@@ -92,16 +92,19 @@ Status Receive(const OpContext& ctx, Engine& engine, const FileDownload& wanted,
   }
   store::ObjectInfo info;
   if (bytes > 0) {
-    VARVE_TRY(const MemoryBudget::Ticket ticket, engine.Reserve(ctx, bytes));
-    const BufferPool::Buffer buffer = engine.buffers().Take(bytes, BufferPool::Touch::kAll);
-    VARVE_TRY(info, engine.store().GetRange(ctx, wanted.key, offset, buffer.view()));
+    VARVE_TRY(const MemoryBudget::Ticket ticket,
+              engine.Reserve(ctx, std::min(bytes, store::kPieceBytesMax)));
+    // Straight from where it was received, while it is in the processor's cache.
+    const auto write = [&](uint64_t at, ByteView piece) {
+      return file->WriteAt(offset + at, piece);
+    };
+    VARVE_TRY(info, engine.store().GetPieces(ctx, wanted.key, offset, bytes, write));
     if (info.bytes != 0 && info.bytes != wanted.bytes) {
       return std::move(Error(ErrorCode::kCorrupt,
                              "the object does not have the length that was "
                              "listed; list again")
                            .At("get", wanted.key.str()));
     }
-    VARVE_CHECK_OK(file->WriteAt(offset, buffer.view()));
   }
   const std::lock_guard lock(arriving.mutex);
   if (arriving.etag.empty()) arriving.etag = info.etag;

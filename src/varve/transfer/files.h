@@ -1,7 +1,8 @@
 // Files of the local disk to objects and back, many at once.
 //
-// Large files go in parts, so that one file fills the link; small ones whole. Memory: one buffer of
-// at most part_bytes per connection, by ticket. Progress is told from one worker at a time.
+// Large files go in parts, so that one file fills the link; small ones whole. Memory, by ticket:
+// one buffer of at most part_bytes per connection that sends, of kPieceBytesMax per one that
+// receives, whose bytes go to the file in pieces. Progress is told from one worker at a time.
 // Cancel and errors: an upload leaves objects that were finished and nothing half visible; a
 // download leaves the files that were finished. Threads: any; the calls block.
 #pragma once

@@ -53,6 +53,22 @@ void ReadsAndWrites(ObjectStore& store) {
   Bytes back(big.size());
   ASSERT_TRUE(store.GetRange(ctx, Key("pack/00/big"), 0, back).ok());
   EXPECT_TRUE(back == big);
+  std::ranges::fill(back, std::byte{0});
+  const auto take = [&](uint64_t at, ByteView piece) -> Status {
+    std::ranges::copy(piece, back.begin() + static_cast<std::ptrdiff_t>(at));
+    return OkStatus();
+  };
+  const auto pieces = store.GetPieces(ctx, Key("pack/00/big"), 5, big.size() - 5, take);
+  ASSERT_TRUE(pieces.ok()) << pieces.error().ToString();
+  EXPECT_EQ(pieces->bytes, big.size());
+  EXPECT_TRUE(std::equal(big.begin() + 5, big.end(), back.begin()));
+  EXPECT_EQ(CodeOf(store.GetPieces(ctx, Key("pack/00/big"), 1, big.size(), take)),
+            ErrorCode::kCorrupt);
+  const auto full = [](uint64_t, ByteView) -> Status {
+    return Error(ErrorCode::kResourceExhausted, "the disk is full");
+  };
+  EXPECT_EQ(CodeOf(store.GetPieces(ctx, Key("pack/00/big"), 0, big.size(), full)),
+            ErrorCode::kResourceExhausted);
 }
 
 void Conditions(ObjectStore& store) {

@@ -131,6 +131,8 @@ http::Request Client::Build(const Call& call, const Learned& now, const Credenti
   for (auto& header : input.headers) request.headers.push_back(std::move(header));
   request.body = call.body;
   request.into = call.into;
+  request.take = call.take;
+  request.take_bytes = call.take_bytes;
   request.body_bytes_max = call.reply_bytes_max;
   request.id_header = "x-amz-request-id";
   return request;

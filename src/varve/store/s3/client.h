@@ -35,6 +35,8 @@ struct Call {
   Pairs headers = {};
   ByteView body = {};
   MutableByteView into = {};
+  TakePiece take = {};  // As http::Request has it, with the next.
+  uint64_t take_bytes = 0;
   Role role = Role::kPlain;
   uint64_t reply_bytes_max = kSmallObjectBytesMax;
 };

@@ -87,18 +87,33 @@ Result<GetReply> S3Store::Get(const OpContext& ctx, const Key& key, const GetOpt
 Result<ObjectInfo> S3Store::GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
                                      MutableByteView into) {
   if (into.empty()) return Head(ctx, key);
-  Call call{.method = "GET", .key = key.str(), .into = into, .role = Role::kRead};
-  if (offset > UINT64_MAX - into.size())
-    return std::move(Error(ErrorCode::kCorrupt, kEndsBefore).At("GET", key.str()));
-  const uint64_t last = offset + into.size() - 1;
+  return ReadRange(ctx, {.method = "GET", .key = key.str(), .into = into, .role = Role::kRead},
+                   offset, into.size());
+}
+
+Result<ObjectInfo> S3Store::GetPieces(const OpContext& ctx, const Key& key, uint64_t offset,
+                                      uint64_t bytes, const TakePiece& take) {
+  if (bytes == 0) return Head(ctx, key);
+  return ReadRange(
+      ctx,
+      {.method = "GET", .key = key.str(), .take = take, .take_bytes = bytes, .role = Role::kRead},
+      offset, bytes);
+}
+
+Result<ObjectInfo> S3Store::ReadRange(const OpContext& ctx, Call call, uint64_t offset,
+                                      uint64_t bytes) {
+  if (offset > UINT64_MAX - bytes)
+    return std::move(Error(ErrorCode::kCorrupt, kEndsBefore).At("GET", call.key));
+  const uint64_t last = offset + bytes - 1;
   call.headers.emplace_back("range",
                             "bytes=" + std::to_string(offset) + "-" + std::to_string(last));
   auto sent = client_.Send(ctx, call);
   if (!sent.ok()) {  // More than was asked for does not fit.
     Error& error = sent.error();
-    if (error.code() != ErrorCode::kResourceExhausted) return std::move(error);
+    if (error.code() != ErrorCode::kResourceExhausted || error.http_status() == 0)
+      return std::move(error);
     return std::move(Error(ErrorCode::kCorrupt, kOtherRange)
-                         .At("GET", key.str())
+                         .At("GET", call.key)
                          .FromHttp(error.http_status(), error.request_id()));
   }
   const http::Reply& reply = sent->reply;
@@ -109,11 +124,11 @@ Result<ObjectInfo> S3Store::GetRange(const OpContext& ctx, const Key& key, uint6
   const bool whole = reply.status == 200 && offset == 0;  // A server may ignore a range of all.
   const bool ranged =
       reply.status == 206 && range.has_value() && range->first == offset && range->last == last;
-  if (!whole && !ranged && reply.status == 206 && reply.into_bytes < into.size())
+  if (!whole && !ranged && reply.status == 206 && reply.into_bytes < bytes)
     return client_.Malformed(reply, call, kEndsBefore);
-  if ((!whole && !ranged) || reply.into_bytes != into.size())
+  if ((!whole && !ranged) || reply.into_bytes != bytes)
     return client_.Malformed(reply, call, kOtherRange);
-  info.bytes = whole ? into.size() : range->total;
+  info.bytes = whole ? bytes : range->total;
   return info;
 }
 

@@ -31,6 +31,8 @@ class S3Store final : public ObjectStore {
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;
   Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
                               MutableByteView into) override;
+  Result<ObjectInfo> GetPieces(const OpContext& ctx, const Key& key, uint64_t offset,
+                               uint64_t bytes, const TakePiece& take) override;
   Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) override;
   // Up to three requests where a refused swap leaves open whether the server wants its etags
   // quoted: a HEAD, and the swap in the other form.
@@ -63,6 +65,7 @@ class S3Store final : public ObjectStore {
   static constexpr int kAbortTriesMax = 5;
 
  private:
+  Result<ObjectInfo> ReadRange(const OpContext& ctx, Call call, uint64_t offset, uint64_t bytes);
   Result<ObjectInfo> Swap(const OpContext& ctx, const Key& key, ByteView body,
                           const std::string& if_match);
   Result<ObjectInfo> WrittenInfo(const Answer& answer, const Call& call);
