@@ -86,12 +86,17 @@ Error FromCurl(const std::string& url, const Failure& failure) {
                  "cannot connect to " + host + "; check the endpoint and that it runs");
   }
   if (code == CURLE_OPERATION_TIMEDOUT) {
+    return Error(
+        ErrorCode::kUnavailable,
+        failure.sent
+            ? host + " said almost nothing for " + std::to_string(kLowSpeedSeconds) +
+                  " s; check its health"
+            : "no answer from " + host + " for " + std::to_string(kConnectTimeoutMs / 1000) +
+                  " s; check the endpoint, its https or http, and the firewalls on the way");
+  }
+  if (code == CURLE_SSL_CONNECT_ERROR) {
     return Error(ErrorCode::kUnavailable,
-                 failure.sent ? host + " said almost nothing for " +
-                                    std::to_string(kLowSpeedSeconds) + " s; check its health"
-                              : "no answer from " + host + " for " +
-                                    std::to_string(kConnectTimeoutMs / 1000) +
-                                    " s; check the endpoint, and firewalls and proxies on the way");
+                 "no TLS with " + host + "; check whether the endpoint is https or http");
   }
   return Error(ErrorCode::kUnavailable, "no whole answer from " + host + ": " + cause);
 }

@@ -7,6 +7,7 @@
 // Invariant: a lane never has more requests in flight than its limit (plan/pacing.h). Threads: any.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -62,6 +63,10 @@ class Pacer {
   bool Spend();
   void Succeeded(bool after_retry);
 
+  // Whether the endpoint has answered anything yet, if only with an error.
+  bool met() const { return met_; }
+  void Meet() { met_ = true; }
+
   uint32_t limit(const std::string& lane);
 
  private:
@@ -71,6 +76,7 @@ class Pacer {
   };
   Lane& LaneNamed(const std::string& name);  // Requires mutex_.
 
+  std::atomic<bool> met_{false};
   Mutex mutex_;
   CondVar left_;
   plan::RetryBudget budget_;           // Guarded by mutex_.

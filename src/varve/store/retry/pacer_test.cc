@@ -73,12 +73,27 @@ TEST(Pacer, AnOutageCostsAllStoresOfAnEndpointOneBudget) {
   const auto second = std::make_shared<Refusing>(100, ErrorCode::kUnavailable, "down");
   const auto elsewhere = std::make_shared<Refusing>(100, ErrorCode::kUnavailable, "elsewhere");
   RetryStore one(first), two(second), other(elsewhere);
+  // They have answered before, if only that nothing is there.
+  for (RetryStore* each : {&one, &other}) EXPECT_FALSE(each->Head(ctx, Name(0)).ok());
   for (int i = 0; i < 100; ++i) ASSERT_FALSE(one.PutNew(ctx, Name(i), {}).ok());
   EXPECT_EQ(first->attempts(), 100 + Pacer::kTokensMax / plan::RetryBudget::kRetryCost);
   for (int i = 0; i < 10; ++i) ASSERT_FALSE(two.PutNew(ctx, Name(i), {}).ok());
   EXPECT_EQ(second->attempts(), 10U) << "a budget of its own";
   ASSERT_FALSE(other.PutNew(ctx, Name(0), {}).ok());
   EXPECT_EQ(elsewhere->attempts(), 8U);
+}
+
+TEST(Pacer, AnEndpointThatNeverAnsweredIsGivenUpSoon) {
+  NoWaitClock clock;
+  SeededRandom random(3);
+  const OpContext ctx(clock, random);
+  const auto inner = std::make_shared<Refusing>(100, ErrorCode::kUnavailable, "nowhere");
+  RetryStore store(inner);
+  const int64_t begun_ns = clock.SteadyNs();
+  ASSERT_FALSE(store.PutNew(ctx, Name(0), {}).ok());
+  EXPECT_LE(clock.SteadyNs() - begun_ns, 1'000'000'000);
+  EXPECT_GT(inner->attempts(), 1U);
+  EXPECT_LT(inner->attempts(), 8U);
 }
 
 TEST(Pacer, ALaneHasNoMoreInFlightThanItsLimit) {

@@ -6,15 +6,24 @@ namespace varve::store {
 namespace {
 
 constexpr uint64_t kCompareBytes = 4 * kMiB;  // Read back at once, to compare.
+constexpr int64_t kFirstContactMs = 1000;
+
+bool FromTheStore(const Error& error) {
+  const ErrorCode code = error.code();
+  return error.http_status() != 0 || (code != ErrorCode::kUnavailable &&
+                                      code != ErrorCode::kTimeout && code != ErrorCode::kCancelled);
+}
 
 }  // namespace
 
 // Waits for a place in the lane before each try, so that what waits holds no connection.
 template <typename T, typename Call>
 Result<T> RetryStore::Repeat(const OpContext& ctx, const std::string& lane, const Call& call) {
+  const int64_t begun_ns = ctx.clock().SteadyNs();
   for (int attempt = 1;; ++attempt) {
     VARVE_TRY(Pacer::Place place, pacer_->Enter(ctx, lane));
     Result<T> result = call();
+    if (result.ok() || FromTheStore(result.error())) pacer_->Meet();
     if (result.ok()) {
       place.Served();
       pacer_->Succeeded(attempt > 1);
@@ -35,6 +44,9 @@ Result<T> RetryStore::Repeat(const OpContext& ctx, const std::string& lane, cons
         std::min(options_.backoff_max_ms, paid ? base << std::min(attempt - 1, 20) : INT64_MAX);
     const auto wait_ms =
         static_cast<int64_t>(ctx.random().Between(0, static_cast<uint64_t>(ceiling)));
+    // An endpoint that never answered is more likely wrong than down: say so soon.
+    const int64_t spent_ms = (ctx.clock().SteadyNs() - begun_ns) / 1'000'000;
+    if (!pacer_->met() && spent_ms + wait_ms > kFirstContactMs) return result;
     if (auto slept = ctx.SleepMs(wait_ms); !slept.ok()) return std::move(slept).error();
     if (!paid && !pacer_->Spend()) return result;
   }
@@ -52,6 +64,11 @@ Result<ObjectInfo> RetryStore::GetRange(const OpContext& ctx, const Key& key, ui
                                         MutableByteView into) {
   return Repeat<ObjectInfo>(ctx, Pacer::LaneOf(key.str(), false),
                             [&] { return inner_->GetRange(ctx, key, offset, into); });
+}
+Result<ObjectInfo> RetryStore::GetPieces(const OpContext& ctx, const Key& key, uint64_t offset,
+                                         uint64_t bytes, const TakePiece& take) {
+  return Repeat<ObjectInfo>(ctx, Pacer::LaneOf(key.str(), false),
+                            [&] { return inner_->GetPieces(ctx, key, offset, bytes, take); });
 }
 Result<ObjectInfo> RetryStore::PutNew(const OpContext& ctx, const Key& key, ByteView body) {
   auto put = Repeat<ObjectInfo>(ctx, Pacer::LaneOf(key.str(), true),

@@ -4,9 +4,9 @@
 // A put that finds its name taken reads the object back: an earlier try may have landed without an
 // answer, so equal bytes are success and other bytes kAlreadyExists.
 // Full-jitter backoff, at most tries_max tries, and one budget for all stores of the process on an
-// endpoint, so that an outage does not multiply the load. A store that says SlowDown gets fewer at
-// once under that prefix (pacer.h).
-// Threads: any.
+// endpoint, so that an outage does not multiply the load. An endpoint that never answered this
+// process is given up after about a second and the try then under way: its address may be wrong. A
+// store that says SlowDown gets fewer at once under that prefix (pacer.h). Threads: any.
 #pragma once
 
 #include <memory>
@@ -36,6 +36,8 @@ class RetryStore final : public ForwardingStore {
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;
   Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
                               MutableByteView into) override;
+  Result<ObjectInfo> GetPieces(const OpContext& ctx, const Key& key, uint64_t offset,
+                               uint64_t bytes, const TakePiece& take) override;
   Result<ObjectInfo> PutNew(const OpContext& ctx, const Key& key, ByteView body) override;
   Result<ListPage> List(const OpContext& ctx, std::string_view prefix,
                         const ListOptions& options) override;

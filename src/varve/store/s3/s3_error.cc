@@ -81,6 +81,10 @@ Error S3ErrorOfCode(const std::string& s3_code, const std::string& s3_message, i
     if (s3_code == "NoSuchBucket") message = "the bucket '" + bucket + "' " + message;
     return Error(row.code, message);
   }
+  if (s3_code.empty() && status == 407) {
+    return Error(ErrorCode::kPermissionDenied,
+                 "the proxy wants a name and a password; check http_proxy");
+  }
   if (s3_code.empty() && (status == 401 || status == 403)) {
     return Error(ErrorCode::kPermissionDenied,
                  "the store denies access; check credentials and bucket policy");

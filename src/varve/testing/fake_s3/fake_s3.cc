@@ -97,7 +97,7 @@ void FakeS3::Inject(Fault fault) {
 
 HttpReply FakeS3::Handle(const HttpRequest& request) {
   const uint64_t number = ++requests_;
-  const int64_t now_ms = SystemClock().WallMs();
+  const int64_t now_ms = SystemClock().WallMs() + options_.clock_offset_ms;
   HttpReply reply;
   const std::string refusal =
       Refusal(request, options_.access_key, options_.secret_key, options_.region, now_ms);
@@ -110,7 +110,9 @@ HttpReply FakeS3::Handle(const HttpRequest& request) {
     }
   }
   const size_t mark = request.target.find('?');
-  const auto path = PercentDecode(std::string_view(request.target).substr(0, mark));
+  auto path = PercentDecode(std::string_view(request.target).substr(0, mark));
+  const bool virtual_host = Header(request, "host").starts_with(options_.bucket + ".");
+  if (path.has_value() && virtual_host) path = "/" + options_.bucket + *path;
   std::map<std::string, std::string> query;
   for (size_t at = mark; at != std::string::npos && at < request.target.size();) {
     const size_t next = request.target.find('&', at + 1);

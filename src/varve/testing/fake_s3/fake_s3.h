@@ -2,7 +2,7 @@
 //
 // Checks each signature by its own reading of the request as it came; refuses bodies that do not
 // match their checksum; applies conditional writes atomically; pages its listings. One bucket name
-// per server, path-style addresses, objects in memory. Threads: any.
+// per server, in the path or in front of the host's name, objects in memory. Threads: any.
 #pragma once
 
 #include <atomic>
@@ -34,6 +34,7 @@ class FakeS3 {
     uint16_t port = 0;
     std::string bucket = "fake", region = "us-east-1";
     std::string access_key = "fakekey", secret_key = "fakesecret";
+    int64_t clock_offset_ms = 0;  // Its clock is so much ahead.
   };
   static Result<std::unique_ptr<FakeS3>> Start(Options options);
 
