@@ -5,6 +5,8 @@ run with and without --json; standard output, standard error and the folder they
 """
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from s3_fronts import varve
@@ -43,6 +45,7 @@ def sources(tmp_path):
     }
 
 
+VERBS = [["init", "s3://fake/lake"], ["--json", "ls", "s3://fake/lake"], ["doctor", "s3://fake/lake"], ["doctor", "s3://fake/lake", "--json"]]
 NAMES = ["environment", "unprintable", "half", "file", "process", "broken", "web", "container", "endpoint"]
 
 
@@ -52,8 +55,48 @@ def test_no_secret_is_ever_printed(fake_s3, tmp_path, settings, name):
         settings.pop(given)
     settings["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{fake_s3}"
     settings |= sources(tmp_path)[name]
-    for words in (["init", "s3://fake/lake"], ["--json", "ls", "s3://fake/lake"]):
+    for words in VERBS:
         done = varve(settings, *words)
         assert done.returncode != 0, "the fake's secret is another"
         assert done.stderr
         assert "CANARY" not in done.stdout + done.stderr
+
+
+class Quoting(BaseHTTPRequestHandler):
+    """Refuses everything, and quotes in every place what it was sent."""
+
+    status, code, location = 403, "Odd", None
+
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        quoted = " ".join(self.headers.values())
+        body = f"<Error><Code>{self.code}</Code><Message>{quoted}</Message><Region>{quoted}</Region></Error>".encode()
+        self.send_response(self.status)
+        self.send_header("x-amz-request-id", self.headers.get("x-amz-security-token"))
+        if self.location:
+            self.send_header("Location", self.location)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, "Odd"), (400, "InvalidToken"), (500, "Odd"), (307, "TemporaryRedirect"), (301, "Moved")])
+def test_a_server_that_quotes_its_requests_or_leads_away(settings, front, status, code):
+    elsewhere = front(9)
+    location = f"http://user:{MARK}@127.0.0.1:{elsewhere.port}/x?X-Amz-Signature={MARK}"
+    kind = type("Quoting", (Quoting,), {"status": status, "code": code, "location": location if status < 400 else None})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings |= {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_SESSION_TOKEN": MARK, "AWS_SECRET_ACCESS_KEY": MARK}
+    for words in VERBS:
+        done = varve(settings, *words)
+        assert done.returncode != 0 and done.stderr
+        assert "CANARY" not in done.stdout + done.stderr
+    assert elsewhere.connections == 0
+    server.shutdown()

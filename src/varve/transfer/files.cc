@@ -71,8 +71,28 @@ Status SendWhole(const OpContext& ctx, Engine& engine, const FileUpload& file, u
   return OkStatus();
 }
 
+// The parts of up to `group` files at a time, each file's in turn: workers that write to one file
+// wait for each other in the kernel, so they had better write to several.
+std::vector<Item> InTurn(const std::vector<plan::PartPlan>& plans, size_t group) {
+  std::vector<Item> items;
+  for (size_t first = 0; first < plans.size(); first += group) {
+    const size_t last = std::min(plans.size(), first + group);
+    bool more = true;
+    for (uint32_t part = 0; more; ++part) {
+      more = false;
+      for (size_t file = first; file < last; ++file) {
+        if (part >= plans[file].count) continue;
+        items.push_back({file, part});
+        more = true;
+      }
+    }
+  }
+  return items;
+}
+
 // A file that several workers fill; the one that writes the last range moves it into place.
 struct Arriving {
+  Mutex writing;  // The kernel writes one piece of a file at a time, and spins; this one sleeps.
   Mutex mutex;
   std::optional<DiskFile> file;  // Guarded by mutex, as all below.
   store::Etag etag;
@@ -96,6 +116,7 @@ Status Receive(const OpContext& ctx, Engine& engine, const FileDownload& wanted,
               engine.Reserve(ctx, std::min(bytes, store::kPieceBytesMax)));
     // Straight from where it was received, while it is in the processor's cache.
     const auto write = [&](uint64_t at, ByteView piece) {
+      const std::lock_guard lock(arriving.writing);
       return file->WriteAt(offset + at, piece);
     };
     VARVE_TRY(info, engine.store().GetPieces(ctx, wanted.key, offset, bytes, write));
@@ -164,7 +185,6 @@ Status DownloadFiles(const OpContext& ctx, Engine& engine, const std::vector<Fil
   Teller teller(options.on_progress, files.size());
   std::vector<std::unique_ptr<Arriving>> arriving(files.size());
   std::vector<plan::PartPlan> plans(files.size());
-  std::vector<Item> items;
   for (size_t i = 0; i < files.size(); ++i) {
     teller.AddTotal(files[i].bytes);
     plan::PartLimits limits;
@@ -175,8 +195,8 @@ Status DownloadFiles(const OpContext& ctx, Engine& engine, const std::vector<Fil
                                          .limits = limits}));
     arriving[i] = std::make_unique<Arriving>();
     arriving[i]->left = plans[i].count;
-    for (uint32_t part = 0; part < plans[i].count; ++part) items.push_back({i, part});
   }
+  const std::vector<Item> items = InTurn(plans, engine.connections());
   std::vector<std::atomic<uint32_t>> done(files.size());
   return engine.ForEach(linked.ctx(), items.size(), [&](size_t index) -> Status {
     const auto [file, part] = items[index];

@@ -184,7 +184,9 @@ void Multipart(ObjectStore& store) {
   const PartReply last = MustPut(store, key, *id, 7, second);  // In any order, with gaps.
   const PartReply head = MustPut(store, key, *id, 1, first);
   EXPECT_EQ(CodeOf(store.Head(ctx, key)), ErrorCode::kNotFound) << "visible before it is complete";
-  EXPECT_EQ(PendingIds(store, "pack/01/"), std::vector<std::string>{*id});
+  EXPECT_EQ(PendingIds(store, key.str()), std::vector<std::string>{*id});
+  const auto below = PendingIds(store, "pack/01/");  // Not all stores know it by less than its key.
+  EXPECT_TRUE(below.empty() || below == std::vector<std::string>{*id});
   EXPECT_TRUE(PendingIds(store, "other/").empty());
   const auto listed = store.ListParts(ctx, key, *id, 0);
   ASSERT_TRUE(listed.ok()) << listed.error().ToString();
@@ -207,7 +209,7 @@ void Multipart(ObjectStore& store) {
   ASSERT_TRUE(store.GetRange(ctx, key, 0, back).ok());
   EXPECT_TRUE(back == body);
   EXPECT_TRUE(store.CompleteMultipart(ctx, key, *id, parts).ok()) << "a repeated completion is one";
-  EXPECT_TRUE(PendingIds(store, "pack/01/").empty());
+  EXPECT_TRUE(PendingIds(store, key.str()).empty());
 
   const auto dropped = store.CreateMultipart(ctx, Key("pack/01/dropped"));
   ASSERT_TRUE(dropped.ok());

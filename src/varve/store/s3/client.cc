@@ -39,6 +39,20 @@ void AddWriteHeaders(const S3Config& config, Pairs& headers) {
     headers.emplace_back("x-amz-server-side-encryption-bucket-key-enabled", "true");
 }
 
+// A refusal may quote the request that it refuses; what was secret in it goes no further.
+void Scrub(std::string_view secret, http::Reply& reply) {
+  if (secret.size() < 8) return;
+  const auto clean = [&](std::string& text) {
+    for (size_t at = 0; (at = text.find(secret, at)) != std::string::npos;)
+      text.replace(at, secret.size(), "[secret]");
+  };
+  std::string body(AsText(reply.body));
+  clean(body);
+  const ByteView cleaned = AsBytes(body);
+  reply.body.assign(cleaned.begin(), cleaned.end());
+  for (auto& [name, value] : reply.headers) clean(value);
+}
+
 }  // namespace
 
 struct Client::Trial {
@@ -192,6 +206,12 @@ Result<Answer> Client::Send(const OpContext& ctx, const Call& call, bool* maybe_
       return std::move(error.At(call.method, call.key));
     }
     answer.reply = std::move(*reply);
+    if (answer.reply.status >= 300) {
+      const ByteView key = AsBytes(config_.customer_key.Reveal());
+      Scrub(trial.credentials->session_token.Reveal(), answer.reply);
+      Scrub(trial.credentials->secret_key.Reveal(), answer.reply);
+      Scrub(hash::ToBase64(key), answer.reply);
+    }
     const bool sums = CarriesSum(call.role) || call.role == Role::kCreate;
     const SentRequest sent{.region = trial.now.region,
                            .signed_at_ms = wall_ms,

@@ -58,6 +58,15 @@ constexpr Row kRows[] = {
     {"NotImplemented", ErrorCode::kUnsupported, "the store lacks a feature that a lake needs"},
 };
 
+// An address without its query and its user's name and password.
+std::string WithoutSecrets(const std::string& address) {
+  std::string shown = address.substr(0, address.find('?'));
+  const size_t start = shown.find("//"), end = shown.rfind('@');
+  if (start != std::string::npos && end != std::string::npos && end > start)
+    shown.erase(start + 2, end - start - 1);
+  return shown;
+}
+
 ErrorCode CodeOfStatus(int status) {
   if (status == 404) return ErrorCode::kNotFound;
   if (status == 401 || status == 403) return ErrorCode::kPermissionDenied;
@@ -109,7 +118,7 @@ Error S3Error(const http::Reply& reply, const std::string& method, const std::st
   } else if (moved && told.code.empty() && !location.empty()) {
     // Never followed: a signed request is only for the host it was signed for.
     error = Error(ErrorCode::kInvalidArgument,
-                  "the endpoint redirects to '" + location.substr(0, location.find('?')) +
+                  "the endpoint redirects to '" + WithoutSecrets(location) +
                       "'; if that is the S3 server, set AWS_ENDPOINT_URL to it");
   }
   error.At(method, key).FromHttp(reply.status, OneLine(reply.Header("x-amz-request-id")));
