@@ -138,7 +138,7 @@ Result<PolicyTest> RunPolicyTest(const std::string& path) {
     Document document;
     document.kind = Document::Kind::kMap;
     for (const auto& field : read->fields) {
-      if (field.first.text == "policies" || field.first.text == "protect")
+      if (field.key.text == "policies" || field.key.text == "protect")
         document.fields.push_back(field);
     }
     auto set = plan::PoliciesOf(document);

@@ -13,14 +13,21 @@ namespace varve::plan {
 inline constexpr size_t kDocumentDepthMax = 8;
 inline constexpr size_t kDocumentNodesMax = 20'000;
 
+struct DocumentField;
+
 // One node of a document, with the place where it begins. Readers of YAML and JSON make it.
 struct Document {
   enum class Kind : uint8_t { kText, kList, kMap };
   Kind kind = Kind::kText;
   Position at;
-  std::string text;                                   // Of kText.
-  std::vector<Document> items;                        // Of kList.
-  std::vector<std::pair<Document, Document>> fields;  // Of kMap, in order.
+  std::string text;                   // Of kText.
+  std::vector<Document> items;        // Of kList.
+  std::vector<DocumentField> fields;  // Of kMap, in order.
+};
+struct DocumentField {
+  DocumentField(Document of_key, Document of_value)
+      : key(std::move(of_key)), value(std::move(of_value)) {}
+  Document key, value;
 };
 
 // {"policies": [{"name", "match", "group by", "order by", "keep": [..], "floor", "grace",

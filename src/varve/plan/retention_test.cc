@@ -135,7 +135,7 @@ Document Text(std::string text, Position at = {}) {
   node.at = at;
   return node;
 }
-Document Map(std::vector<std::pair<Document, Document>> fields) {
+Document Map(std::vector<DocumentField> fields) {
   Document node;
   node.kind = Document::Kind::kMap;
   node.fields = std::move(fields);
