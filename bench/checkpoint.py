@@ -1,14 +1,16 @@
 """Save and load of one training state, side by side on one real S3 server (Ceph RGW on loopback).
 
-Varve, torch.save/torch.load through boto3, and torch DCP through s3fs. Every measurement is a fresh process; clients
+Varve (with its default cap of memory, and with the least one), torch.save/torch.load through boto3, and torch DCP through
+s3fs. Every measurement is a fresh process; clients
 take turns within a round; the median is printed. State: 14 bytes per parameter as in mixed-precision training (bf16
 weights that round their float32 master, two Adam moments).
 
 A measurement: wall and CPU time of the client process around the call, peak memory beyond what it held before
-(VmHWM against VmRSS; a load's figure is less the loaded state), and the bytes that the bucket holds afterwards.
-Requests are counted in a run of their own, through a proxy, since the proxy takes processor time.
+(VmHWM against VmRSS; a load's figure is less the loaded state), the bytes that it wrote to local disk, and the bytes that
+the bucket holds afterwards. Requests are counted in a run of their own, through a proxy, since the proxy takes processor
+time; those that make a lake, once in its life, are not among them.
 
-    bench/checkpoint.py [--gb 2] [--rounds 3] [--clients varve,boto3,dcp]
+    bench/checkpoint.py [--gb 2] [--rounds 3] [--clients varve,varve-64,boto3,dcp]
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from count_requests import Proxy
 
 ROOT = Path(__file__).resolve().parent.parent
 BUCKET, PORT, LAYERS = "varve-test", 7999, 16
-CLIENTS = ("varve", "boto3", "dcp")
+CLIENTS = ("varve", "varve-64", "boto3", "dcp")
 
 
 def make_state(gigabytes: float) -> dict[str, Any]:
@@ -64,10 +66,12 @@ def digest(state: dict[str, Any]) -> float:
 
 
 class Varve:
-    def __init__(self) -> None:
+    disk = False
+
+    def __init__(self, prefix: str = "varve", memory_mib: int = 1024) -> None:
         import varve
 
-        self.lake = varve.open(f"s3://{BUCKET}/varve", create=True)
+        self.lake = varve.open(f"s3://{BUCKET}/{prefix}", create=True, memory_bytes=memory_mib << 20)
 
     def save(self, state: dict[str, Any]) -> None:
         self.lake.save("state", state)
@@ -76,7 +80,16 @@ class Varve:
         return self.lake.load("state")
 
 
+class VarveCapped(Varve):
+    """Packs and buffers within 64 MiB."""
+
+    def __init__(self) -> None:
+        super().__init__("varve-64", memory_mib=64)
+
+
 class Boto3:
+    disk = True  # Both ways through a file.
+
     def __init__(self) -> None:
         import boto3
         from botocore.config import Config
@@ -99,6 +112,7 @@ class Boto3:
 
 
 class Dcp:
+    disk = False
     url = f"s3://{BUCKET}/dcp/state"
 
     def __init__(self) -> None:
@@ -132,8 +146,11 @@ def measure(name: str, action: str, gigabytes: float) -> None:
     warnings.filterwarnings("ignore")  # Of torch, about running without a process group.
     import torch  # noqa: F401 - loaded before the clock starts.
 
+    client = {"varve": Varve, "varve-64": VarveCapped, "boto3": Boto3, "dcp": Dcp}[name]()
+    if action == "open":
+        print(json.dumps({}))
+        return
     state = make_state(gigabytes)
-    client = {"varve": Varve, "boto3": Boto3, "dcp": Dcp}[name]()
     wanted = digest(state)
     if action == "load":
         del state
@@ -151,7 +168,10 @@ def measure(name: str, action: str, gigabytes: float) -> None:
     if action == "load" and digest(state) != wanted:
         sys.exit(f"{name} loaded something else")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps({"gb_per_s": gigabytes / seconds, "cpu_s_per_gb": cpu / gigabytes, "peak_mib": beyond_kib / 1024}))
+    print(json.dumps({
+        "gb_per_s": gigabytes / seconds, "cpu_s_per_gb": cpu / gigabytes, "peak_mib": beyond_kib / 1024,
+        "disk_gb": gigabytes if client.disk else 0,
+    }))
 
 
 def stored_bytes(settings: dict[str, str], prefix: str) -> int:
@@ -219,20 +239,22 @@ def main() -> None:
                     if number:
                         rows.setdefault((action, name), []).append(run_child(name, action, args.gb, settings))
                         continue
+                    run_child(name, "open", args.gb, settings)
                     with Proxy(port) as proxy:
                         run_child(name, action, args.gb, {**settings, "AWS_ENDPOINT_URL": proxy.address})
                     requests[action, name] = sum(proxy.requests.values())
                     stored[name] = stored_bytes(settings, name)
         print(f"round {number} of {args.rounds} done", file=sys.stderr)
     print(f"{args.gb} GB, median of {args.rounds}; requests and bytes of one run\n")
-    print("| | GB/s | CPU s/GB | peak MiB beyond the state | requests | GB stored |\n| --- | --- | --- | --- | --- | --- |")
+    print("| | GB/s | CPU s/GB | peak MiB beyond the state | GB through local disk | requests | GB stored |")
+    print("| --- " * 7 + "|")
     for action in ("save", "load"):
         for name in clients:
             middle = {key: statistics.median(r[key] for r in rows[action, name]) for key in rows[action, name][0]}
             kept = f"{stored[name] / 1e9:.2f}" if action == "save" else ""
             print(
                 f"| {action}, {name} | {middle['gb_per_s']:.2f} | {middle['cpu_s_per_gb']:.2f} | "
-                f"{middle['peak_mib']:.0f} | {requests[action, name]} | {kept} |"
+                f"{middle['peak_mib']:.0f} | {middle['disk_gb']:.0f} | {requests[action, name]} | {kept} |"
             )
 
 

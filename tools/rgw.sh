@@ -7,19 +7,18 @@ usage="usage: $0 start DIR PORT | stop DIR"
 action=${1:?$usage}
 dir=$(realpath -m "${2:?$usage}")
 
-# Ends the servers by the ids they wrote, and removes only a folder that this script made.
+# Ends every process that was started with this folder's configuration (one that failed early wrote no
+# id), and removes only a folder that this script made.
 stop() {
   [ -f "$dir/ceph.conf" ] || return 0
-  local file pid
-  for file in "$dir"/client.rgw.a.pid "$dir"/osd.0.pid "$dir"/mon.a.pid; do
-    [ -s "$file" ] || continue
-    pid=$(cat "$file")
-    for try in $(seq 60); do
-      # A reused id is another program's.
-      grep -qzF "$dir/ceph.conf" "/proc/$pid/cmdline" 2>/dev/null || break
-      if [ "$try" -lt 40 ]; then kill "$pid" 2>/dev/null || true; else kill -9 "$pid" 2>/dev/null || true; fi
-      sleep 0.1
-    done
+  local try signal pid left
+  for try in $(seq 60); do
+    left=$(grep -lzxF -- "$dir/ceph.conf" /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3 || true)
+    [ -n "$left" ] || break
+    signal=TERM
+    [ "$try" -lt 40 ] || signal=KILL
+    for pid in $left; do kill -s "$signal" "$pid" 2>/dev/null || true; done
+    sleep 0.1
   done
   rm -rf "$dir"
 }
