@@ -1,8 +1,8 @@
 """Save and load of one training state, side by side on one real S3 server (Ceph RGW on loopback).
 
 Varve (with its default cap of memory, and with the least one), torch.save/torch.load through boto3, and torch DCP through
-s3fs. Every measurement is a fresh process; clients
-take turns within a round; the median is printed. State: 14 bytes per parameter as in mixed-precision training (bf16
+s3fs. Every measurement is a fresh process; clients take turns within a round; the median is printed. Each gets a server of
+its own, started anew, which keeps its bytes in memory. State: 14 bytes per parameter as in mixed-precision training (bf16
 weights that round their float32 master, two Adam moments).
 
 A measurement: wall and CPU time of the client process around the call, peak memory beyond what it held before
@@ -198,7 +198,7 @@ def run_child(name: str, action: str, gigabytes: float, settings: dict[str, str]
 
 
 class Server:
-    """Ceph RGW, started anew: its store is in memory, and every round begins empty."""
+    """Ceph RGW, started anew: its store is in memory, so that two of them at once would be too many."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -229,17 +229,18 @@ def main() -> None:
     rows: dict[tuple[str, str], list[dict[str, float]]] = {}
     requests: dict[tuple[str, str], int] = {}
     stored: dict[str, int] = {}
+    port = PORT
     # Requests and bytes in the first round, which is not timed.
     for number in range(args.rounds + 1):
-        port = PORT + number  # The last server's may not be free yet.
-        with Server(port) as settings:
-            for action in ("save", "load"):
-                for turn in range(len(clients)):
-                    name = clients[(turn + number) % len(clients)]
+        for turn in range(len(clients)):
+            name = clients[(turn + number) % len(clients)]
+            port += 1  # The last server's may not be free yet.
+            with Server(port) as settings:
+                run_child(name, "open", args.gb, settings)
+                for action in ("save", "load"):
                     if number:
                         rows.setdefault((action, name), []).append(run_child(name, action, args.gb, settings))
                         continue
-                    run_child(name, "open", args.gb, settings)
                     with Proxy(port) as proxy:
                         run_child(name, action, args.gb, {**settings, "AWS_ENDPOINT_URL": proxy.address})
                     requests[action, name] = sum(proxy.requests.values())

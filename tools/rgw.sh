@@ -2,7 +2,7 @@
 # A real S3 server for tests: Ceph RGW over one in-memory OSD, on loopback, all in one folder.
 #   tools/rgw.sh start DIR PORT   starts it, makes bucket varve-test, writes DIR/env to source
 #   tools/rgw.sh stop DIR         stops it and removes DIR
-set -euo pipefail
+set -Eeuo pipefail  # E: a failure inside a function meets the trap too.
 usage="usage: $0 start DIR PORT | stop DIR"
 action=${1:?$usage}
 dir=$(realpath -m "${2:?$usage}")
@@ -82,6 +82,8 @@ monmaptool --create --addv a "[v1:127.0.0.1:$mon_port]" --fsid "$fsid" "$dir/mon
 ceph-mon --conf "$CEPH_CONF" --id a --mkfs --monmap "$dir/monmap"
 ceph-mon --conf "$CEPH_CONF" --id a
 ceph() { command ceph --conf "$CEPH_CONF" --connect-timeout 20 "$@"; }
+# The monitor refuses commands until it has elected itself.
+for _ in $(seq 100); do ceph mon stat >/dev/null 2>&1 && break; sleep 0.2; done
 osd_uuid=$(cat /proc/sys/kernel/random/uuid)
 ceph osd new "$osd_uuid" >/dev/null
 ceph osd crush add osd.0 1.0 root=default host=a >/dev/null 2>&1

@@ -147,13 +147,10 @@ def test_ctrl_c_stops_a_save_and_leaves_no_version(tmp_path, verb):
     process = script(INTERRUPTED, tmp_path / "lake", verb)
     assert process.stdout.readline() == "begin\n"
     time.sleep(0.3)
-    begun = time.monotonic()
     process.send_signal(signal.SIGINT)
     line = process.stdout.readline()
-    lasted = time.monotonic() - begun
     _, err = process.communicate(timeout=120)
     assert line == "interrupted\n" and process.returncode == 0, line + err
-    assert lasted < 10
     with varve.open(tmp_path / "lake") as lake:
         assert [v.version for v in lake.history("m")] == [1]
         assert lake.load("after")["t"].item() == 1

@@ -167,10 +167,13 @@ int Cli::Finish(const Status& status) {
                  {"request_id", error.request_id()}}}});
   }
   std::fprintf(stderr, "varve: %s\n", Printable(error.message()).c_str());
-  std::string where;
-  if (!error.key().empty()) where = " (" + error.operation() + " " + error.key() + ")";
-  std::fprintf(stderr, "  %.*s%s\n", static_cast<int>(Advice(error.code()).size()),
-               Advice(error.code()).data(), Printable(where).c_str());
+  // A message that says what to do ("what happened; what to do") needs no general advice.
+  const bool advised = error.message().find("; ") != std::string::npos;
+  std::string second(advised ? "" : Advice(error.code()));
+  if (!error.key().empty()) {
+    second += (second.empty() ? "(" : " (") + error.operation() + " " + error.key() + ")";
+  }
+  if (!second.empty()) std::fprintf(stderr, "  %s\n", Printable(second).c_str());
   return ExitCode(error.code());
 }
 

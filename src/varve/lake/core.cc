@@ -5,6 +5,7 @@
 
 #include "varve/base/planted.h"
 #include "varve/format/names.h"
+#include "varve/lake/retention.h"
 #include "varve/plan/nearest.h"
 #include "varve/plan/read_plan.h"
 
@@ -130,11 +131,7 @@ Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view addr
     return NoSuchLabel(head, parsed.label);
   }
   VARVE_TRY(resolved.entry, core.heads.Find(ctx, head, version));
-  if (const auto tombstone = head.forgotten.find(version);
-      tombstone != head.forgotten.end() && !PLANTED(40)) {
-    return Error(ErrorCode::kGone, "v" + std::to_string(version) + " of '" + head.name +
-                                       "' was forgotten: " + tombstone->second.reason);
-  }
+  if (!PLANTED(40)) VARVE_CHECK_OK(CheckLive(head, version));
   return resolved;
 }
 

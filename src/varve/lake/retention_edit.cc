@@ -87,8 +87,11 @@ int64_t StoreNow(const OpContext& ctx, const HeadSnapshot& snapshot) {
 Status CheckLive(const format::Head& head, uint64_t version) {
   const auto tombstone = head.forgotten.find(version);
   if (tombstone == head.forgotten.end()) return OkStatus();
-  return Error(ErrorCode::kGone,
-               Quote(head, version) + " was forgotten: " + tombstone->second.reason);
+  const std::string& reason = tombstone->second.reason;
+  return Error(ErrorCode::kGone, Quote(head, version) + " was forgotten" +
+                                     (reason.empty() ? "" : " (" + reason + ")") +
+                                     "; until it is collected it comes back with: varve undelete " +
+                                     head.name + "@v" + std::to_string(version));
 }
 
 Status EditHead(const OpContext& ctx, Core& core, std::string_view name,
