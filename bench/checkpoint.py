@@ -66,11 +66,14 @@ def digest(state: dict[str, Any]) -> float:
 
 
 class Varve:
+    """"varve", or "varve-64": with a memory_bytes of so many MiB."""
+
     disk = False
 
-    def __init__(self, prefix: str = "varve", memory_mib: int = 1024) -> None:
+    def __init__(self, prefix: str) -> None:
         import varve
 
+        memory_mib = int(prefix.removeprefix("varve").removeprefix("-") or 1024)
         self.lake = varve.open(f"s3://{BUCKET}/{prefix}", create=True, memory_bytes=memory_mib << 20)
 
     def save(self, state: dict[str, Any]) -> None:
@@ -78,13 +81,6 @@ class Varve:
 
     def load(self, gigabytes: float) -> dict[str, Any]:
         return self.lake.load("state")
-
-
-class VarveCapped(Varve):
-    """Packs and buffers within 64 MiB."""
-
-    def __init__(self) -> None:
-        super().__init__("varve-64", memory_mib=64)
 
 
 class Boto3:
@@ -146,7 +142,7 @@ def measure(name: str, action: str, gigabytes: float) -> None:
     warnings.filterwarnings("ignore")  # Of torch, about running without a process group.
     import torch  # noqa: F401 - loaded before the clock starts.
 
-    client = {"varve": Varve, "varve-64": VarveCapped, "boto3": Boto3, "dcp": Dcp}[name]()
+    client = {"boto3": Boto3, "dcp": Dcp}[name]() if name in ("boto3", "dcp") else Varve(name)
     if action == "open":
         print(json.dumps({}))
         return

@@ -25,8 +25,11 @@ def run(*words, **env):
 def installed(tmp_path_factory):
     home = tmp_path_factory.mktemp("clean") / "env"
     assert run(sys.executable, "-m", "venv", home).returncode == 0
-    # The compiler cache is the only thing shared with this checkout.
-    done = run(home / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", ROOT, CMAKE_BUILD_PARALLEL_LEVEL="2")
+    # The compiler cache is the only thing shared with this checkout; it helps when warnings are treated alike.
+    cache = (ROOT / "build/release/CMakeCache.txt").read_text()
+    same = "cmake.define.VARVE_WERROR=" + ("ON" if "VARVE_WERROR:BOOL=ON" in cache else "OFF")
+    pip = [home / "bin/python", "-m", "pip", "install", "--disable-pip-version-check", "--config-settings", same, ROOT]
+    done = run(*pip, CMAKE_BUILD_PARALLEL_LEVEL="2")
     if "Failed to establish a new connection" in done.stderr or "No matching distribution found for nanobind" in done.stderr:
         pytest.skip("the package index cannot be reached")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
