@@ -43,7 +43,8 @@ Status CheckHeader(const LogicalHeader& header) {
   }
   if (header.metadata_json.size() > kMetadataJsonBytesMax ||
       (!header.metadata_json.empty() && !ParseObject(header.metadata_json, kJsonDepthMax).ok())) {
-    return Refused("metadata is one JSON object of at most 1 MiB and 32 levels, such as {\"owner\": \"me\"}");
+    return Refused(
+        "metadata is one JSON object of at most 1 MiB and 32 levels, such as {\"owner\": \"me\"}");
   }
   if (header.tree_json.size() > kTreeJsonBytesMax ||
       (!header.tree_json.empty() && !ValidJson(header.tree_json, kTreeDepthMax))) {
