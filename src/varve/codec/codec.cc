@@ -301,6 +301,63 @@ Encoded EncodeChunk(ByteView raw, ElementKind kind, Effort effort, MutableByteVi
   return {kind.is_tensor ? CodecId::kPlanes : CodecId::kZstd, used};
 }
 
+namespace {
+
+// What stands before the frames of a coded payload.
+struct FrameTable {
+  uint32_t element_bytes = 1;
+  bool rotate = false;
+  size_t frame_bytes = 0, frames = 0, end = 0;
+};
+
+Result<FrameTable> ReadFrameTable(CodecId codec, ByteView payload, uint64_t raw_bytes) {
+  if (codec != CodecId::kPlanes && codec != CodecId::kZstd) {
+    return Error(ErrorCode::kUnsupported, "this release does not know codec " +
+                                              std::to_string(static_cast<int>(codec)) +
+                                              "; upgrade varve");
+  }
+  if (payload.size() < kChunkHeaderBytes) return Damaged(0, "ends inside its header");
+  FrameTable table;
+  table.element_bytes = static_cast<uint32_t>(payload[0]);
+  const auto flags = static_cast<uint8_t>(payload[1]);
+  table.rotate = (flags & kFlagRotated) != 0;
+  table.frame_bytes = Load32(payload.data() + 4);
+  const uint32_t element_bytes = table.element_bytes;
+  if ((element_bytes != 1 && element_bytes != 2 && element_bytes != 4 && element_bytes != 8) ||
+      flags > kFlagRotated || payload[2] != std::byte{0} || payload[3] != std::byte{0} ||
+      table.frame_bytes == 0 || table.frame_bytes > kChunkRawBytesMax ||
+      table.frame_bytes % element_bytes != 0 || raw_bytes % element_bytes != 0) {
+    return Damaged(0, "has an impossible header");
+  }
+  table.frames = (raw_bytes + table.frame_bytes - 1) / table.frame_bytes;
+  table.end = kChunkHeaderBytes + 4 * table.frames;
+  if (payload.size() < table.end) return Damaged(kChunkHeaderBytes, "ends inside its frame table");
+  return table;
+}
+
+// Decodes frame after frame into the places that `place(offset, bytes)` gives, and tells `done` of
+// each.
+template <typename Place, typename Done>
+Status DecodeFrames(const FrameTable& table, ByteView payload, uint64_t raw_bytes,
+                    std::byte* scratch, const Place& place, const Done& done) {
+  size_t at = table.end;
+  for (size_t i = 0; i < table.frames; ++i) {
+    const size_t length = Load32(payload.data() + kChunkHeaderBytes + 4 * i);
+    if (payload.size() - at < length) return Damaged(at, "has a frame beyond its end");
+    const size_t offset = i * table.frame_bytes;
+    const MutableByteView frame =
+        place(offset, std::min<size_t>(table.frame_bytes, raw_bytes - offset));
+    VARVE_CHECK_OK(GetFrame(payload.subspan(at, length), at, table.element_bytes, table.rotate,
+                            frame, scratch));
+    done(ByteView(frame));
+    at += length;
+  }
+  if (at != payload.size()) return Damaged(at, "has bytes after its frames");
+  return OkStatus();
+}
+
+}  // namespace
+
 Status DecodeChunk(CodecId codec, ByteView payload, MutableByteView raw) {
   if (raw.size() > kChunkRawBytesMax) return Damaged(0, "states a chunk above the limit");
   if (codec == CodecId::kRaw) {
@@ -308,36 +365,27 @@ Status DecodeChunk(CodecId codec, ByteView payload, MutableByteView raw) {
     std::copy(payload.begin(), payload.end(), raw.begin());
     return OkStatus();
   }
-  if (codec != CodecId::kPlanes && codec != CodecId::kZstd) {
-    return Error(ErrorCode::kUnsupported, "this release does not know codec " +
-                                              std::to_string(static_cast<int>(codec)) +
-                                              "; upgrade varve");
+  VARVE_TRY(const FrameTable table, ReadFrameTable(codec, payload, raw.size()));
+  return DecodeFrames(
+      table, payload, raw.size(), Scratch(std::min<size_t>(table.frame_bytes, raw.size())),
+      [&](size_t offset, size_t bytes) { return raw.subspan(offset, bytes); }, [](ByteView) {});
+}
+
+Result<hash::Digest> DigestOfDecoded(CodecId codec, ByteView payload, uint64_t raw_bytes) {
+  if (raw_bytes > kChunkRawBytesMax) return Damaged(0, "states a chunk above the limit");
+  if (codec == CodecId::kRaw) {
+    if (payload.size() != raw_bytes) return Damaged(0, "has the wrong length");
+    return hash::Blake3Of(payload);
   }
-  if (payload.size() < kChunkHeaderBytes) return Damaged(0, "ends inside its header");
-  const auto element_bytes = static_cast<uint32_t>(payload[0]);
-  const auto flags = static_cast<uint8_t>(payload[1]);
-  const size_t frame_bytes = Load32(payload.data() + 4);
-  if ((element_bytes != 1 && element_bytes != 2 && element_bytes != 4 && element_bytes != 8) ||
-      flags > kFlagRotated || payload[2] != std::byte{0} || payload[3] != std::byte{0} ||
-      frame_bytes == 0 || frame_bytes > kChunkRawBytesMax || frame_bytes % element_bytes != 0 ||
-      raw.size() % element_bytes != 0) {
-    return Damaged(0, "has an impossible header");
-  }
-  const size_t frames = (raw.size() + frame_bytes - 1) / frame_bytes;
-  size_t at = kChunkHeaderBytes + 4 * frames;
-  if (payload.size() < at) return Damaged(kChunkHeaderBytes, "ends inside its frame table");
-  std::byte* const scratch = Scratch(std::min(frame_bytes, raw.size()));
-  for (size_t i = 0; i < frames; ++i) {
-    const size_t length = Load32(payload.data() + kChunkHeaderBytes + 4 * i);
-    if (payload.size() - at < length) return Damaged(at, "has a frame beyond its end");
-    const MutableByteView place =
-        raw.subspan(i * frame_bytes, std::min(frame_bytes, raw.size() - i * frame_bytes));
-    VARVE_CHECK_OK(GetFrame(payload.subspan(at, length), at, element_bytes,
-                            (flags & kFlagRotated) != 0, place, scratch));
-    at += length;
-  }
-  if (at != payload.size()) return Damaged(at, "has bytes after its frames");
-  return OkStatus();
+  VARVE_TRY(const FrameTable table, ReadFrameTable(codec, payload, raw_bytes));
+  const size_t frame_bytes = std::min<size_t>(table.frame_bytes, raw_bytes);
+  std::byte* const scratch = Scratch(2 * frame_bytes);  // Planes, then the frame.
+  hash::Blake3 hasher;
+  VARVE_CHECK_OK(DecodeFrames(
+      table, payload, raw_bytes, scratch,
+      [&](size_t, size_t bytes) { return MutableByteView(scratch + frame_bytes, bytes); },
+      [&](ByteView frame) { hasher.Update(frame); }));
+  return hasher.Finish();
 }
 
 }  // namespace varve::codec

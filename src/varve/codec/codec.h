@@ -13,6 +13,7 @@
 
 #include "varve/base/bytes.h"
 #include "varve/codec/dtype.h"
+#include "varve/hash/hash.h"
 #include "varve/result.h"
 
 namespace varve::codec {
@@ -54,5 +55,9 @@ Encoded EncodeChunk(ByteView raw, ElementKind kind, Effort effort, MutableByteVi
 // Errors: kCorrupt with the offset when the payload cannot be what EncodeChunk wrote;
 //         kUnsupported for a codec number this build does not know.
 Status DecodeChunk(CodecId codec, ByteView payload, MutableByteView raw);
+
+// The digest of what DecodeChunk would give for a chunk of `raw_bytes`, from one frame at a time:
+// it needs no memory for the chunk, and reads what an encoder left in the cache. Errors: the same.
+Result<hash::Digest> DigestOfDecoded(CodecId codec, ByteView payload, uint64_t raw_bytes);
 
 }  // namespace varve::codec

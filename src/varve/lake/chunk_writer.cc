@@ -187,8 +187,7 @@ Status ChunkWriter::Write(Job& job) {
     entry.payload_bytes = static_cast<uint32_t>(job.raw.size());
     entry.codec = job.encoded->codec;
   } else {
-    const codec::Effort effort = options_.compress ? codec::Effort::kDefault : codec::Effort::kNone;
-    const codec::Encoded encoded = codec::EncodeChunk(job.raw, job.kind, effort, room);
+    VARVE_TRY(const codec::Encoded encoded, Encode(job, room));
     entry.payload_bytes = static_cast<uint32_t>(encoded.payload_bytes);
     entry.codec = encoded.codec;
   }
@@ -198,6 +197,28 @@ Status ChunkWriter::Write(Job& job) {
   bytes_done_ += raw_bytes;
   PutBack(std::move(pack));
   return OkStatus();
+}
+
+// What is stored decodes to what was hashed, or the save fails: neither an encoder's mistake nor
+// memory that its owner changed meanwhile may pass for the chunk.
+Result<codec::Encoded> ChunkWriter::Encode(const Job& job, MutableByteView room) {
+  const bool ours = job.copy.bytes() > 0;  // Nobody else writes to it.
+  const auto holds = [&](const codec::Encoded& encoded) {
+    if (encoded.payload_bytes > room.size()) return false;
+    const ByteView payload = room.first(encoded.payload_bytes);
+    if (ours && encoded.codec == codec::CodecId::kRaw) return std::ranges::equal(payload, job.raw);
+    const auto digest = codec::DigestOfDecoded(encoded.codec, payload, job.raw.size());
+    return digest.ok() && *digest == job.slot->digest;
+  };
+  const codec::Effort effort = options_.compress ? codec::Effort::kDefault : codec::Effort::kNone;
+  const codec::Encoded encoded = options_.encode(job.raw, job.kind, effort, room);
+  if (holds(encoded)) return encoded;
+  std::ranges::copy(job.raw, room.begin());
+  const codec::Encoded raw{codec::CodecId::kRaw, job.raw.size()};
+  if (holds(raw)) return raw;
+  return Error(ErrorCode::kConflict,
+               "the memory of '" + options_.target +
+                   "' changed while it was saved; leave it alone until the save ends");
 }
 
 Result<bool> ChunkWriter::Claim(const hash::Digest& digest, uint64_t raw_bytes) {

@@ -1,11 +1,12 @@
 // The pipeline of one save: chunks in, packs out.
 //
 // Each chunk is hashed; one that the lake already holds (a base version's, or an earlier chunk of
-// this save) costs nothing more. Others are encoded straight into an open pack; a full pack is one
-// PUT. Encoders wait for pack buffers, pack buffers come back from transfers, and transfers wait
-// for nothing here, so the pipeline cannot block itself. Memory: packs and staged copies together
-// never exceed memory_bytes. Threads: Add*, Finish from one thread; bytes_done from any. Cancel:
-// Finish returns kCancelled; packs written so far are left to garbage collection.
+// this save) costs nothing more. Others are encoded straight into an open pack and decoded again: a
+// payload whose digest is not the chunk's is never sent. A full pack is one PUT. Encoders wait for
+// pack buffers, pack buffers come back from transfers, and transfers wait for nothing here, so the
+// pipeline cannot block itself. Memory: packs and staged copies together never exceed memory_bytes.
+// Threads: Add*, Finish from one thread; bytes_done from any. Cancel: Finish returns kCancelled;
+// packs written so far are left to garbage collection.
 #pragma once
 
 #include <atomic>
@@ -38,6 +39,7 @@ class ChunkWriter {
     uint64_t memory_bytes = 0;  // At least kSaveMemoryBytesMin.
     bool background = false;
     bool compress = true;
+    decltype(codec::EncodeChunk)* encode = codec::EncodeChunk;
   };
   static Result<std::unique_ptr<ChunkWriter>> Make(Core& core, const OpContext& ctx,
                                                    Options options);
@@ -91,6 +93,7 @@ class ChunkWriter {
   Result<size_t> Submit(Job job);
   void Run(Job& job);
   Status Write(Job& job);
+  Result<codec::Encoded> Encode(const Job& job, MutableByteView room);
   // True when the chunk needs no bytes of ours: it is in a base and its pack exists, or this save
   // writes it already.
   Result<bool> Claim(const hash::Digest& digest, uint64_t raw_bytes);
