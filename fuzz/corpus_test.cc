@@ -67,13 +67,20 @@ void WriteSeeds() {
     Put("envelope/history-" + number, *node);
     Put("head/node-" + number, DecodeEnvelope(*node)->sections[0].raw);
   }
-  Put("head/full", AsBytes(*EncodeHead(SampleHead(random))));
+  const auto unchecked = [](const std::string& text) {  // So that a mutation gets past it.
+    return "{" + text.substr(text.find(',') + 1);
+  };
+  const std::string head = *EncodeHead(SampleHead(random));
+  Put("head/full", AsBytes(head));
+  Put("head/unchecked", AsBytes(unchecked(head)));
   Head born;
   born.name = "llama";
   born.artifact_type = "model";
   Put("head/born", AsBytes(*EncodeHead(born)));
   Put("control/lake", AsBytes(*EncodeDescriptor(SampleDescriptor())));
-  Put("control/gc-state", AsBytes(*EncodeGcState(SampleGcState())));
+  const std::string state = *EncodeGcState(SampleGcState());
+  Put("control/gc-state", AsBytes(state));
+  Put("control/gc-state-unchecked", AsBytes(unchecked(state)));
   Put("control/session", AsBytes(*EncodeSessionBlock(SampleSession())));
   Put("control/gc-list", *EncodeGcList({ObjectId::Make(1, 2)}));
   const std::string_view names[] = {"team/llama",   "a@v17",     "a@best",

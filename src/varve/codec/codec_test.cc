@@ -52,8 +52,8 @@ Encoded RoundTrip(const Bytes& raw, ElementKind kind) {
       DecodeChunk(encoded.codec, ByteView(payload).first(encoded.payload_bytes), back);
   EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().ToString());
   EXPECT_EQ(back, raw);
-  const auto digest = DigestOfDecoded(
-      encoded.codec, ByteView(payload).first(encoded.payload_bytes), raw.size());
+  const auto digest =
+      DigestOfDecoded(encoded.codec, ByteView(payload).first(encoded.payload_bytes), raw.size());
   EXPECT_TRUE(digest.ok() && *digest == hash::Blake3Of(raw));
   return encoded;
 }

@@ -67,13 +67,13 @@ Result<std::string> EncodeGcState(const GcState& state) {
   json["oldest_list_epoch"] = std::to_string(state.oldest_list_epoch);
   json["holder"] = state.holder;
   json["refs"] = std::to_string(state.refs);
-  std::string text = Dump(json);
+  std::string text = Checked(Dump(json));
   VARVE_CHECK_OK(Readable(DecodeGcState(text)));
   return text;
 }
 
 Result<GcState> DecodeGcState(std::string_view text) {
-  VARVE_TRY(Json json, ParseObject(text, kJsonDepthMax));
+  VARVE_TRY(Json json, ParseChecked(text, "epoch", kJsonDepthMax));
   Fields fields(std::move(json), "the collector's state");
   GcState state;
   if (fields.Text("kind") != "gc state") fields.Fail("it is an object of another kind");

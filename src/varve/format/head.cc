@@ -348,7 +348,7 @@ Result<std::string> EncodeHead(const Head& head) {
                  "'" + head.name + "' would have more than 1,024 pins or holds; lift some");
   }
   AddKeepers(head, json);
-  std::string text = Dump(json);
+  std::string text = Checked(Dump(json));
   if (text.size() > kHeadBytesMax) {
     return Error(ErrorCode::kResourceExhausted, "the head of '" + head.name + "' would pass 4 MiB");
   }
@@ -358,7 +358,7 @@ Result<std::string> EncodeHead(const Head& head) {
 
 Result<Head> DecodeHead(std::string_view text) {
   if (text.size() > kHeadBytesMax) return Error(ErrorCode::kCorrupt, "a head is larger than 4 MiB");
-  VARVE_TRY(Json json, ParseObject(text, kJsonDepthMax));
+  VARVE_TRY(Json json, ParseChecked(text, "aliases", kJsonDepthMax));
   Fields fields(std::move(json), "the head");
   Head head;
   if (fields.Text("kind") != "head") fields.Fail("it is an object of another kind");

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 
 namespace varve::format {
@@ -150,6 +151,39 @@ Result<Json> ParseObject(std::string_view text, int depth_max) {
   const bool parsed = parser.Parse(json);
   if (parser.too_deep()) return Error(ErrorCode::kCorrupt, "JSON is nested too deep");
   if (!parsed || !json.is_object()) return Error(ErrorCode::kCorrupt, "not a JSON object");
+  return json;
+}
+
+namespace {
+
+constexpr std::string_view kChecksumField = "text_crc";
+constexpr std::string_view kChecksumStart = R"({"text_crc":")";
+constexpr std::string_view kChecksumEnd = R"(",)";
+constexpr size_t kChecksumBytes = kChecksumStart.size() + 8 + kChecksumEnd.size();
+
+std::string ChecksumOf(std::string_view rest) {
+  char text[9];
+  std::snprintf(text, sizeof text, "%08x", hash::Crc32c(AsBytes(rest)));
+  return std::string(kChecksumStart) + text + std::string(kChecksumEnd);
+}
+
+}  // namespace
+
+std::string Checked(const std::string& object_text) {
+  const std::string_view rest = std::string_view(object_text).substr(1);  // Without its brace.
+  return ChecksumOf(rest).append(rest);
+}
+
+Result<Json> ParseChecked(std::string_view text, std::string_view first_field, int depth_max) {
+  const std::string older = "{\"" + std::string(first_field) + "\":";
+  if (!text.starts_with(older)) {
+    if (!text.starts_with(kChecksumStart) || text.size() < kChecksumBytes)
+      return Error(ErrorCode::kCorrupt, "it does not begin with its checksum");
+    if (ChecksumOf(text.substr(kChecksumBytes)) != text.substr(0, kChecksumBytes))
+      return Error(ErrorCode::kCorrupt, "it fails its checksum");
+  }
+  VARVE_TRY(Json json, ParseObject(text, depth_max));
+  json.erase(kChecksumField);  // Also a stale one, kept by a writer who did not know what it is.
   return json;
 }
 

@@ -19,6 +19,12 @@ inline constexpr int kJsonDepthMax = 32;
 bool ValidJson(std::string_view text, int depth_max);
 Result<Json> ParseObject(std::string_view text, int depth_max);  // kCorrupt unless an object.
 
+// An object that may be rewritten carries the CRC-32C of its own text, in front: Checked puts it
+// there, ParseChecked compares and takes it off. Text of writers who knew no checksum begins with
+// `first_field` instead; nothing else is believed (kCorrupt).
+std::string Checked(const std::string& object_text);
+Result<Json> ParseChecked(std::string_view text, std::string_view first_field, int depth_max);
+
 // Takes fields out of one object; the first violation is remembered and every later read gives a
 // default. What is left at the end are the fields of newer writers.
 class Fields {

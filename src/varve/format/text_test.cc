@@ -364,14 +364,54 @@ TEST(ControlTest, EveryFieldIsCheckedForPresenceAndType) {
   SeededRandom random(6);
   ExpectEveryFieldChecked(
       *EncodeHead(SampleHead(random)),
-      {"/newer", "/aliases", "/tags", "/pins", "/holds", "/layouts", "/verified"},
+      {"/newer", "/text_crc", "/aliases", "/tags", "/pins", "/holds", "/layouts", "/verified"},
       Only(DecodeHead));
   ExpectEveryFieldChecked(*EncodeDescriptor(SampleDescriptor()),
                           {"/retention", "/probe", "/probe/reason", "/features_read",
                            "/features_write", "/features_gc", "/features_fsck"},
                           Only(DecodeDescriptor));
-  ExpectEveryFieldChecked(*EncodeGcState(SampleGcState()), {"/refs"}, Only(DecodeGcState));
+  ExpectEveryFieldChecked(*EncodeGcState(SampleGcState()), {"/refs", "/text_crc"},
+                          Only(DecodeGcState));
   ExpectEveryFieldChecked(*EncodeSessionBlock(SampleSession()), {}, Only(DecodeSessionBlock));
+}
+
+// Every bit of the text in turn.
+void ExpectNoBitBelieved(std::string text, const std::function<Status(std::string_view)>& decode) {
+  ASSERT_TRUE(decode(text).ok());
+  for (size_t bit = 0; bit < 8 * text.size(); ++bit) {
+    const auto mask = static_cast<char>(1 << (bit % 8));
+    text[bit / 8] = static_cast<char>(text[bit / 8] ^ mask);
+    const Status status = decode(text);
+    ASSERT_FALSE(status.ok()) << "bit " << bit << ": " << text.substr(0, 40);
+    ASSERT_EQ(status.error().code(), ErrorCode::kCorrupt) << status.error().ToString();
+    text[bit / 8] = static_cast<char>(text[bit / 8] ^ mask);
+  }
+}
+
+TEST(ControlTest, AFlippedBitOfWhatIsRewrittenIsNeverBelieved) {
+  SeededRandom random(6);
+  ExpectNoBitBelieved(*EncodeHead(SampleHead(random)), Only(DecodeHead));
+  Head born;
+  born.name = "llama";
+  born.artifact_type = "model";
+  ExpectNoBitBelieved(*EncodeHead(born), Only(DecodeHead));
+  ExpectNoBitBelieved(*EncodeGcState(SampleGcState()), Only(DecodeGcState));
+  ExpectNoBitBelieved(*EncodeGcState({}), Only(DecodeGcState));
+}
+
+TEST(ControlTest, WritersOfBeforeTheChecksumAreRead) {
+  SeededRandom random(6);
+  const std::string head = *EncodeHead(SampleHead(random)), state = *EncodeGcState(SampleGcState());
+  Json old_head = Json::parse(head), old_state = Json::parse(state);
+  old_head.erase("text_crc");
+  old_state.erase("text_crc");
+  EXPECT_EQ(*EncodeHead(*DecodeHead(old_head.dump())), head);
+  EXPECT_EQ(*EncodeGcState(*DecodeGcState(old_state.dump())), state);
+  // They keep a checksum that they do not know, and it no longer holds.
+  old_head["text_crc"] = old_state["text_crc"] = "00000000";
+  EXPECT_EQ(*EncodeHead(*DecodeHead(old_head.dump())), head);
+  EXPECT_EQ(*EncodeGcState(*DecodeGcState(old_state.dump())), state);
+  EXPECT_FALSE(DecodeHead(" " + old_head.dump()).ok());
 }
 
 TEST(ControlTest, RoundTrips) {
