@@ -94,6 +94,9 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
                                       Condemned* condemned, bool& in_doubt) {
   int unknown_tries = 0;
   uint64_t base = change.base_epoch;
+  store::Etag refused;    // The version that our last write was refused for as being another,
+  int refusals = 0;       // how often in a row,
+  bool may_land = false;  // and whether a write without an answer still waits for it.
   for (int race = 0; race < kCommitRacesMax; ++race) {
     VARVE_CHECK_OK(ctx.Check());
     // Once seen, a head never goes away: making it anew would number its versions from one again.
@@ -112,7 +115,12 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
         return std::move(snapshot.head);
       }
     }
-    in_doubt = false;  // Another version is there: what was sent before can land no more.
+    if (snapshot.etag != refused) {
+      refusals = 0;
+      may_land = false;  // Another version is there: what was sent before can land no more.
+    }
+    in_doubt = may_land;
+    if (refusals >= kSameRefusalsMax) return RefusesWithoutReason(change.name);
     VARVE_CHECK_OK(CheckFork(snapshot.head));
     std::vector<format::ObjectId> used = change.used;
     format::Head next = snapshot.head;
@@ -170,11 +178,22 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
       in_doubt = in_doubt_before || Ambiguous(code) || code == ErrorCode::kCancelled;
       return std::move(moved).error();
     }
+    refused = snapshot.etag;
+    ++refusals;
+    may_land = may_land || in_doubt_before;
     VARVE_CHECK_OK(
         JitteredSleep(ctx, std::min(kRaceBackoffMaxMs, kRaceBackoffMs << std::min(race, 5))));
   }
   return Error(ErrorCode::kConflict,
                "too many writers move '" + change.name + "'; try again later");
+}
+
+Error Heads::RefusesWithoutReason(const std::string& name) {
+  return Error(ErrorCode::kUnsupported,
+               "the store " + store_.Describe() + " refuses to move the head of '" + name +
+                   "' although nobody else moved it; it does not hold its conditions, run: varve "
+                   "doctor " +
+                   store_.Describe());
 }
 
 Status Heads::Touch(const OpContext& ctx, const HeadSnapshot& snapshot, uint64_t epoch) {

@@ -23,6 +23,9 @@ namespace varve::lake {
 
 inline constexpr int kCommitRacesMax = 10'000;  // Lost races before giving up with kConflict.
 inline constexpr int kUnknownTriesMax = 10;     // Lost answers in a row before kUnknownOutcome.
+// Refusals of one and the same version of a head before the store is not believed. Two: a server
+// may refuse once because of a write that it then drops.
+inline constexpr int kSameRefusalsMax = 2;
 
 // After a conditional write: it may have landed, only reading tells.
 bool Ambiguous(ErrorCode code);
@@ -62,7 +65,8 @@ class Heads {
   };
   // Returns the head as it was written (or found done). Errors: kUnknownOutcome naming the
   // artifact: the change may have landed or may still. Any other (the edit's, kConflict, a deadline
-  // or cancel before the write was sent): it did not land and never will.
+  // or cancel before the write was sent): it did not land and never will. kUnsupported: the store
+  // refuses to move a head that nobody else moved.
   // kConflict with `condemned` filled: the collector condemned objects that the change names; write
   // those under fresh ids and commit again.
   Result<format::Head> Commit(const OpContext& ctx, const Change& change,
@@ -78,6 +82,7 @@ class Heads {
                                  bool& in_doubt);
   Result<HeadSnapshot> ReadOrCreate(const OpContext& ctx, const Change& change, bool may_create);
   Status Fold(const OpContext& ctx, format::Head& head, std::vector<format::ObjectId>& used);
+  Error RefusesWithoutReason(const std::string& name);
   Status CheckFork(const format::Head& head);
   void Remember(const format::Head& head);
 

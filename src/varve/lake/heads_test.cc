@@ -127,6 +127,22 @@ TEST(Heads, AnUnknownOutcomeDoesNotTurnIntoATimeout) {
   }
 }
 
+// Refuses the first `left` swaps as lost races that nobody won.
+class Refusing final : public store::ForwardingStore {
+ public:
+  Refusing(std::shared_ptr<store::ObjectStore> inner, int& left)
+      : ForwardingStore(std::move(inner)), left_(left) {}
+  Result<store::ObjectInfo> Cas(const OpContext& ctx, const store::Key& key, ByteView body,
+                                const std::optional<store::Etag>& expected) override {
+    if (!expected.has_value() || left_ == 0) return inner_->Cas(ctx, key, body, expected);
+    --left_;
+    return Error(ErrorCode::kConflict, "another version is there");
+  }
+
+ private:
+  int& left_;
+};
+
 TEST(Heads, ARefusalIsSaidAsItIs) {
   const auto memory = LakeWithOneVersion();
   const auto struck = std::make_shared<Struck>(memory, [](const std::function<void()>&) {
@@ -134,6 +150,28 @@ TEST(Heads, ARefusalIsSaidAsItIs) {
   });
   EXPECT_EQ(Save(kCtx, *OpenOn(struck), 2).error().code(), ErrorCode::kPermissionDenied);
   EXPECT_EQ(struck->swaps, 1);
+}
+
+// As a bucket with versioning on some servers: every condition is refused, whatever it says.
+TEST(Heads, AStoreThatRefusesWithoutReasonEndsTheCommitAtOnce) {
+  for (const int refusals : {1, 1000}) {
+    const auto memory = LakeWithOneVersion();
+    int left = refusals;
+    const auto refusing = std::make_shared<Refusing>(memory, left);
+    TestClock clock;
+    const auto saved = Save(OpContext(clock, OsRandom()), *OpenOn(refusing), 2);
+    if (refusals == 1) {
+      EXPECT_TRUE(saved.ok()) << saved.error().ToString();
+      continue;
+    }
+    ASSERT_FALSE(saved.ok());
+    EXPECT_EQ(saved.error().code(), ErrorCode::kUnsupported) << saved.error().ToString();
+    EXPECT_NE(saved.error().message().find("run: varve doctor " + memory->Describe()),
+              std::string::npos)
+        << saved.error().message();
+    EXPECT_EQ(refusals - left, kSameRefusalsMax);
+    EXPECT_EQ(VersionsOfStep(*memory, 2), 0u);
+  }
 }
 
 // What was put under that name may be there: other bytes under it would be an overwrite.
