@@ -252,6 +252,16 @@ Result<ListPage> FileStore::List(const OpContext& ctx, std::string_view prefix,
   return ListFolder(ctx, root_, prefix, options.token, options.page_max, IsPrivate);
 }
 
+// Those that are empty now. Elsewhere a folder must stay: others hold its entry for durable.
+void FileStore::RemoveTrialFolders(const Key& key) {
+  const std::lock_guard lock(mutex_);
+  std::string folder = fs::path(PathOf(key)).parent_path().string();
+  for (; folder != root_ && ::rmdir(folder.c_str()) == 0;
+       folder = fs::path(folder).parent_path().string()) {
+    durable_.erase(folder);
+  }
+}
+
 Result<std::vector<DeleteReply>> FileStore::Delete(const OpContext& ctx,
                                                    std::span<const Key> keys) {
   std::vector<DeleteReply> replies;
@@ -261,6 +271,7 @@ Result<std::vector<DeleteReply>> FileStore::Delete(const OpContext& ctx,
     const std::string path = PathOf(key);
     if (::unlink(path.c_str()) != 0 && errno != ENOENT)
       reply.status = ErrnoError(errno, "delete", path);
+    if (key.str().starts_with(std::string(kTrialFolder) + "/")) RemoveTrialFolders(key);
     replies.push_back(std::move(reply));
   }
   return replies;

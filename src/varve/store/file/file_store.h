@@ -70,6 +70,7 @@ class FileStore final : public ObjectStore {
   Error LostFolders(Error error);
   Status SyncFolderOf(const Key& key);
   Status SettleFolders();
+  void RemoveTrialFolders(const Key& key);
   Result<bool> Holds(const OpContext& ctx, const Key& key, ByteView body);
 
   const std::string root_;

@@ -197,6 +197,49 @@ TEST(FileStore, AboveIsTheParentOfWhereItReallyLies) {
   EXPECT_EQ(store->Above(1000), nullptr);
 }
 
+TEST(FileStore, TrialsLeaveNoFolders) {
+  const std::string root = FreshFolder();
+  const auto store = std::move(FileStore::Open(root).value());
+  const Key trials[] = {Key("probe/1/a"), Key("probe/1/b"), Key("probe/2/a")};
+  const Key pack("pack/7f/a");
+  for (int round = 0; round < 2; ++round) {
+    for (const Key& key : trials) ASSERT_TRUE(store->PutNew(OpContext(), key, {}).ok());
+    ASSERT_TRUE(store->PutNew(OpContext(), pack, {}).ok());
+    ASSERT_TRUE(store->Delete(OpContext(), std::span(trials, 2)).ok());
+    EXPECT_FALSE(std::filesystem::exists(root + "/probe/1"));
+    EXPECT_TRUE(std::filesystem::exists(root + "/probe/2/a"));
+    ASSERT_TRUE(store->Delete(OpContext(), std::span(trials + 2, 1)).ok());
+    EXPECT_FALSE(std::filesystem::exists(root + "/probe"));
+    ASSERT_TRUE(store->Delete(OpContext(), std::span(&pack, 1)).ok());
+    EXPECT_TRUE(std::filesystem::exists(root + "/pack/7f")) << "others hold its entry for durable";
+  }
+}
+
+// Whoever completed it died between the object and the end of the upload.
+TEST(FileStore, ACompletionIsRepeatedWhileTheUploadIsStillThere) {
+  const std::string root = FreshFolder();
+  const auto store = std::move(FileStore::Open(root).value());
+  const Key key("pack/7f/a");
+  const Bytes body(3 * kMiB, std::byte{7});
+  const auto id = store->CreateMultipart(OpContext(), key);
+  ASSERT_TRUE(id.ok());
+  const auto part = store->PutPart(OpContext(), key, *id, 1, body);
+  ASSERT_TRUE(part.ok());
+  const std::string upload = root + "/.upload/" + *id, kept = FreshFolder();
+  std::filesystem::copy(upload, kept, std::filesystem::copy_options::recursive);
+  ASSERT_TRUE(store->CompleteMultipart(OpContext(), key, *id, {&*part, 1}).ok());
+  std::filesystem::rename(kept, upload);
+  const auto again = store->CompleteMultipart(OpContext(), key, *id, {&*part, 1});
+  ASSERT_TRUE(again.ok()) << again.error().ToString();
+  EXPECT_FALSE(std::filesystem::exists(upload));
+  // Other bytes under the name are still a name used twice.
+  const auto other = store->CreateMultipart(OpContext(), key);
+  const auto other_part =
+      store->PutPart(OpContext(), key, *other, 1, Bytes(3 * kMiB, std::byte{8}));
+  EXPECT_EQ(store->CompleteMultipart(OpContext(), key, *other, {&*other_part, 1}).error().code(),
+            ErrorCode::kAlreadyExists);
+}
+
 TEST(FileStore, Conformance) {
   RunConformance([] { return Fresh(); });
 }

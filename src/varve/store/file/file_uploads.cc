@@ -95,6 +95,25 @@ Status Append(int into, const std::string& into_path, const std::string& path, u
   return OkStatus();
 }
 
+Result<bool> SameContent(const std::string& a_path, const std::string& b_path) {
+  struct stat a_info {
+  }, b_info{};
+  VARVE_TRY(const auto a, OpenRegular(a_path, "compare", a_info));
+  VARVE_TRY(const auto b, OpenRegular(b_path, "compare", b_info));
+  if (a_info.st_size != b_info.st_size) return false;
+  const auto bytes = static_cast<uint64_t>(a_info.st_size);
+  Bytes a_window(std::min(bytes, kCopyBytes)), b_window(a_window.size());
+  for (uint64_t at = 0; at < bytes; at += a_window.size()) {
+    const uint64_t length = std::min<uint64_t>(a_window.size(), bytes - at);
+    VARVE_CHECK_OK(ReadAt(a->get(), at, MutableByteView(a_window).first(length), a_path));
+    VARVE_CHECK_OK(ReadAt(b->get(), at, MutableByteView(b_window).first(length), b_path));
+    if (!std::equal(a_window.begin(), a_window.begin() + static_cast<ptrdiff_t>(length),
+                    b_window.begin()))
+      return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Result<std::string> FileStore::CreateMultipart(const OpContext& ctx, const Key& key) {
@@ -185,8 +204,12 @@ Result<ObjectInfo> FileStore::CompleteMultipart(const OpContext& ctx, const Key&
   const std::string path = PathOf(key);
   if (::link(temporary.c_str(), path.c_str()) != 0) {
     if (errno != EEXIST) return LostFolders(ErrnoError(errno, "complete", path));
-    return std::move(
-        Error(ErrorCode::kAlreadyExists, "the name was used before").At("complete", key.str()));
+    // Whoever completed it before may have died before it could remove the upload.
+    VARVE_TRY(const bool same, SameContent(temporary, path));
+    if (!same) {
+      return std::move(
+          Error(ErrorCode::kAlreadyExists, "the name was used before").At("complete", key.str()));
+    }
   }
   VARVE_CHECK_OK(SyncFolderOf(key));
   std::error_code ignored;  // The object is there; what is left of the upload is found by its list.

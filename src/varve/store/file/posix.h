@@ -19,6 +19,9 @@ namespace varve::store {
 inline constexpr std::string_view kPrivateFolder = ".tmp", kLocksFolder = ".lock",
                                   kUploadsFolder = ".upload";
 
+// Trials of a store: nobody's data, so their folders go with them.
+inline constexpr std::string_view kTrialFolder = "probe";
+
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}

@@ -67,6 +67,24 @@ TEST(RetryStore, ANameUsedForOtherBytesIsRefused) {
   }
 }
 
+TEST(RetryStore, ACompletionThatLandedWithoutAnAnswerIsSuccess) {
+  for (const Fault fault : {Fault::kLoseAnswer, Fault::kLoseRequest, Fault::kRefuse}) {
+    Stack stack;
+    const Key key("pack/a");
+    const Bytes body(5 * kMiB, std::byte{7});
+    const auto id = stack.store.CreateMultipart(kCtx, key);
+    ASSERT_TRUE(id.ok());
+    const auto part = stack.store.PutPart(kCtx, key, *id, 1, body);
+    ASSERT_TRUE(part.ok());
+    stack.faulty->Plan(fault, 1);
+    const auto made = stack.store.CompleteMultipart(kCtx, key, *id, {&*part, 1});
+    ASSERT_TRUE(made.ok()) << made.error().ToString();
+    EXPECT_EQ(made->bytes, body.size());
+    EXPECT_EQ(stack.faulty->requests(), 2u);
+    EXPECT_EQ(stack.memory->Get(kCtx, key, {})->body, body);
+  }
+}
+
 TEST(RetryStore, ACasIsSentOnce) {
   for (const Fault fault : {Fault::kLoseAnswer, Fault::kLoseRequest, Fault::kRefuse}) {
     Stack stack;
