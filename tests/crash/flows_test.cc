@@ -18,6 +18,7 @@
 #include "varve/store/retry/retry_store.h"
 #include "varve/store/s3/s3_store.h"
 #include "varve/testing/fake_s3/fake_s3.h"
+#include "varve/testing/impatient_clock.h"
 
 namespace varve::lake {
 namespace {
@@ -33,23 +34,7 @@ constexpr LakeOptions kSmall{
 constexpr store::RetryOptions kRetry{
     .tries_max = 8, .backoff_ms = 50, .throttle_backoff_ms = 1000, .backoff_max_ms = 20'000};
 
-// Real time, except that nobody waits for it to pass.
-class ImpatientClock final : public Clock {
- public:
-  int64_t WallMs() const override { return SystemClock().WallMs(); }
-  int64_t SteadyNs() const override { return SystemClock().SteadyNs() + skipped_ns_; }
-  void SleepUntil(int64_t steady_ns) override {
-    skipped_ns_ += std::max<int64_t>(0, steady_ns - SteadyNs());
-  }
-
- private:
-  std::atomic<int64_t> skipped_ns_{0};
-};
-
-OpContext Ctx() {
-  static ImpatientClock clock;
-  return {clock, OsRandom()};
-}
+OpContext Ctx() { return ImpatientContext(); }
 
 // --- Places: where the lakes of this run are. ---
 

@@ -11,6 +11,7 @@
 #include "varve/exec/parallel.h"
 #include "varve/store/fault/fault_store.h"
 #include "varve/store/memory/memory_store.h"
+#include "varve/testing/impatient_clock.h"
 
 namespace varve::lake {
 namespace {
@@ -19,7 +20,7 @@ using store::Fault;
 using store::FaultStore;
 using store::MemoryStore;
 
-const OpContext kCtx;
+const OpContext kCtx = ImpatientContext();
 constexpr LakeOptions kSmall{
     .cpu_threads = 2, .transfers = 2, .memory_bytes = 128 * kMiB, .compress = true};
 
@@ -257,6 +258,19 @@ TEST(Lake, APackThatWasCutShortIsNotReused) {
   ASSERT_TRUE(memory->PutNew(kCtx, pack, ByteView(whole->body).first(100)).ok());
   ASSERT_TRUE(Save(*OpenOn(memory), state).ok());
   ExpectLoads(*OpenOn(memory), "llama@v2", state);
+}
+
+// A lifecycle rule or an operator, between two saves of one training run.
+TEST(Lake, APackDeletedBehindAnOpenLakeIsNotReused) {
+  const auto memory = FreshStore();
+  const auto lake = OpenOn(memory);
+  const State state{Values(80, 1), Values(80, 2)};
+  for (int saves = 0; saves < 3; ++saves) ASSERT_TRUE(Save(*lake, state).ok());
+  const auto packs = store::ListAll(kCtx, *memory, "pack/");
+  for (const store::ListedObject& pack : *packs)
+    ASSERT_TRUE(memory->Delete(kCtx, std::vector<store::Key>{pack.key}).ok());
+  ASSERT_TRUE(Save(*lake, state).ok());
+  ExpectLoads(*OpenOn(memory), "llama@v4", state);
 }
 
 TEST(Lake, InitRefusesAnOccupiedPlace) {
