@@ -218,18 +218,19 @@ std::string Member(std::string_view name, const Json& value) {
 
 }  // namespace
 
-Result<Safetensors> DecodeSafetensors(ByteView file) {
-  if (file.size() < kLengthBytes) return Bad("it is shorter than 8 bytes");
+Result<Safetensors> DecodeSafetensors(ByteView front, uint64_t file_bytes) {
+  if (front.size() < kLengthBytes || file_bytes < front.size())
+    return Bad("it is shorter than 8 bytes");
   uint64_t header_bytes = 0;
   for (size_t i = 0; i < kLengthBytes; ++i) {
-    header_bytes |= std::to_integer<uint64_t>(file[i]) << (8 * i);
+    header_bytes |= std::to_integer<uint64_t>(front[i]) << (8 * i);
   }
   if (header_bytes > kSafetensorsHeaderBytesMax) {
     return Bad("its header claims " + std::to_string(header_bytes) + " bytes, at most " +
                std::to_string(kSafetensorsHeaderBytesMax) + " are allowed");
   }
-  if (header_bytes > file.size() - kLengthBytes) return Bad("it ends within its header");
-  const std::string_view text = AsText(file.subspan(kLengthBytes, header_bytes));
+  if (header_bytes > front.size() - kLengthBytes) return Bad("it ends within its header");
+  const std::string_view text = AsText(front.subspan(kLengthBytes, header_bytes));
   HeaderReader reader;
   if (!Json::sax_parse(text.begin(), text.end(), &reader)) return Bad(reader.why);
 
@@ -239,7 +240,7 @@ Result<Safetensors> DecodeSafetensors(ByteView file) {
   std::sort(content.tensors.begin(), content.tensors.end(), [](const auto& a, const auto& b) {
     return std::pair(a.offset, a.bytes) < std::pair(b.offset, b.bytes);
   });
-  const uint64_t data_bytes = file.size() - kLengthBytes - header_bytes;
+  const uint64_t data_bytes = file_bytes - kLengthBytes - header_bytes;
   uint64_t covered_bytes = 0;
   for (SafetensorsRow& row : content.tensors) {
     if (row.offset != covered_bytes) {

@@ -32,8 +32,11 @@ struct Safetensors {
   std::vector<SafetensorsRow> tensors;  // Ascending by offset when decoded.
 };
 
-// `file` is all of it; only the header is looked at, however long the data is.
-Result<Safetensors> DecodeSafetensors(ByteView file);
+// `front`: the file's first bytes, at least up to the end of the header; `file_bytes`: all of it.
+Result<Safetensors> DecodeSafetensors(ByteView front, uint64_t file_bytes);
+inline Result<Safetensors> DecodeSafetensors(ByteView file) {
+  return DecodeSafetensors(file, file.size());
+}
 
 struct SafetensorsLayout {
   Bytes header;  // The file's first bytes, a multiple of 8.

@@ -116,10 +116,18 @@ Result<size_t> ChunkWriter::AddBorrowed(ByteView raw, codec::ElementKind kind) {
 }
 
 Result<size_t> ChunkWriter::AddCopied(ByteView raw, codec::ElementKind kind) {
+  return AddRead(raw.size(), kind, [&](MutableByteView into) {
+    std::memcpy(into.data(), raw.data(), raw.size());
+    return OkStatus();
+  });
+}
+
+Result<size_t> ChunkWriter::AddRead(uint64_t raw_bytes, codec::ElementKind kind,
+                                    const std::function<Status(MutableByteView into)>& read) {
   Job job;
-  VARVE_TRY(job.ticket, stage_budget_.Acquire(ctx_, raw.size()));
-  job.copy = core_.buffers.Take(raw.size(), BufferPool::Touch::kAll);
-  std::memcpy(job.copy.data(), raw.data(), raw.size());
+  VARVE_TRY(job.ticket, stage_budget_.Acquire(ctx_, raw_bytes));
+  job.copy = core_.buffers.Take(raw_bytes, BufferPool::Touch::kAll);
+  VARVE_CHECK_OK(read(job.copy.view()));
   job.raw = job.copy.view();
   job.kind = kind;
   return Submit(std::move(job));
@@ -238,8 +246,8 @@ Result<bool> ChunkWriter::Claim(const hash::Digest& digest, uint64_t raw_bytes) 
 
 Result<bool> ChunkWriter::PackExists(const ChunkPlace& place) {
   {
-    const std::lock_guard lock(core_.seen_packs_mutex);
-    if (core_.seen_packs.contains(place.pack)) return true;
+    const std::lock_guard lock(mutex_);
+    if (found_packs_.contains(place.pack)) return true;
   }
   const auto info = core_.store->Head(ctx_, store::Key(format::PackKey(place.pack)));
   if (!info.ok()) {
@@ -247,8 +255,12 @@ Result<bool> ChunkWriter::PackExists(const ChunkPlace& place) {
     return info.error();
   }
   if (info->bytes != place.pack_object_bytes) return false;  // Cut short behind our back.
-  const std::lock_guard lock(core_.seen_packs_mutex);
-  core_.seen_packs.insert(place.pack);
+  {
+    const std::lock_guard lock(core_.seen_packs_mutex);
+    core_.seen_packs.insert(place.pack);
+  }
+  const std::lock_guard lock(mutex_);
+  found_packs_.insert(place.pack);
   return true;
 }
 

@@ -53,6 +53,8 @@ class ChunkWriter {
   // while the memory cap is reached. Errors: the first one of the pipeline, and the pipeline's end.
   Result<size_t> AddBorrowed(ByteView raw, codec::ElementKind kind);
   Result<size_t> AddCopied(ByteView raw, codec::ElementKind kind);
+  Result<size_t> AddRead(uint64_t raw_bytes, codec::ElementKind kind,
+                         const std::function<Status(MutableByteView into)>& read);
   // A chunk that is encoded already (copied from another lake); the caller verified it.
   Result<size_t> AddEncoded(const format::ChunkRow& row, ByteView payload);
   // A place for a chunk known by digest, when it needs no bytes; nothing when it is not held.
@@ -128,6 +130,9 @@ class ChunkWriter {
   std::unordered_map<hash::Digest, ChunkPlace, hash::DigestHasher> base_;
   std::unordered_map<hash::Digest, bool, hash::DigestHasher> claimed_;
   std::unordered_map<hash::Digest, ChunkPlace, hash::DigestHasher> places_;
+  // Of bases, found whole by this save. Not by an earlier one: who deletes behind our back, does it
+  // between two.
+  std::set<format::ObjectId> found_packs_;
 
   std::atomic<uint64_t> bytes_done_{0}, shared_bytes_{0}, stored_bytes_{0}, packs_written_{0};
 };

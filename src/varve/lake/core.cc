@@ -135,6 +135,25 @@ Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view addr
   return resolved;
 }
 
+Error WhyMissing(const OpContext& ctx, Core& core, const std::string& name,
+                 const format::VersionEntry& entry, Error otherwise) {
+  const auto now = core.heads.Read(ctx, name);
+  if (!now.ok()) return otherwise;
+  if (Status live = CheckLive(now->head, entry.version); !live.ok()) return std::move(live).error();
+  const auto layout = now->head.layouts.find(entry.version);
+  if (layout == now->head.layouts.end() || layout->second.meta_id == entry.meta_id)
+    return otherwise;
+  return Error(ErrorCode::kGone, "components of v" + std::to_string(entry.version) + " of '" +
+                                     name + "' were let go meanwhile; open it again");
+}
+
+Result<ReadCommitReply> ReadResolved(const OpContext& ctx, Core& core, const Resolved& resolved) {
+  auto read = ReadCommit(ctx, core, resolved.entry);
+  if (read.ok() || read.error().code() != ErrorCode::kCorrupt) return read;
+  return WhyMissing(ctx, core, resolved.snapshot.head.name, resolved.entry,
+                    std::move(read).error());
+}
+
 Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
                                    const format::VersionEntry& entry) {
   const store::Key key(format::MetaKey(entry.meta_id));

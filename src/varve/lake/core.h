@@ -39,7 +39,8 @@ struct Core {
   ThreadPool background_encoders;  // The same for saves that must not disturb training.
   CancelToken closing;
 
-  // Packs of other saves that were seen to exist in this session: reuse asks once per pack.
+  // Packs that were seen to exist in this session, or written: a hint of the newest versions'
+  // health.
   std::mutex seen_packs_mutex;
   std::set<format::ObjectId> seen_packs;
 
@@ -60,6 +61,11 @@ Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view addr
 // The same for the head alone; `name` must be an artifact that exists and was not deleted.
 Result<HeadSnapshot> ResolveHead(const OpContext& ctx, Core& core, std::string_view name);
 
+// Why something that `entry` names is missing: kGone when the version, or the components it was
+// read with, were let go meanwhile; `otherwise` when not, or when the head cannot be read.
+Error WhyMissing(const OpContext& ctx, Core& core, const std::string& name,
+                 const format::VersionEntry& entry, Error otherwise);
+
 // The newest version that was not forgotten; kNotFound when there is none.
 Result<format::VersionEntry> LatestLive(const OpContext& ctx, Core& core, const format::Head& head);
 
@@ -69,5 +75,7 @@ struct ReadCommitReply {
 };
 Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
                                    const format::VersionEntry& entry);
+// The same for a version that may be let go meanwhile (kGone).
+Result<ReadCommitReply> ReadResolved(const OpContext& ctx, Core& core, const Resolved& resolved);
 
 }  // namespace varve::lake

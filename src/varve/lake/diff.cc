@@ -51,8 +51,8 @@ Result<DiffReport> DiffVersions(const OpContext& ctx, Core& core, std::string_vi
                                 std::string_view right) {
   VARVE_TRY(const Resolved left_at, Resolve(ctx, core, left));
   VARVE_TRY(const Resolved right_at, Resolve(ctx, core, right));
-  VARVE_TRY(const ReadCommitReply left_read, ReadCommit(ctx, core, left_at.entry));
-  VARVE_TRY(const ReadCommitReply right_read, ReadCommit(ctx, core, right_at.entry));
+  VARVE_TRY(const ReadCommitReply left_read, ReadResolved(ctx, core, left_at));
+  VARVE_TRY(const ReadCommitReply right_read, ReadResolved(ctx, core, right_at));
   const format::Commit& a = left_read.decoded.commit;
   const format::Commit& b = right_read.decoded.commit;
   const auto a_items = ItemsOf(a), b_items = ItemsOf(b);

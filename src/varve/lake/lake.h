@@ -110,6 +110,10 @@ class SaveSession {
   enum class Hold { kBorrow, kCopy };
   virtual Status AddTensor(const OpContext& ctx, std::string name, codec::DType dtype,
                            std::vector<uint64_t> shape, ByteView data, Hold hold) = 0;
+  // The same, copied, for `bytes` that `read` fills in piece by piece, in order, before the return.
+  using Reader = std::function<Status(uint64_t offset, MutableByteView into)>;
+  virtual Status AddTensorFrom(const OpContext& ctx, std::string name, codec::DType dtype,
+                               std::vector<uint64_t> shape, uint64_t bytes, const Reader& read) = 0;
   // A second name for the tensor added as `existing`: shares its chunks at no cost.
   virtual Status AddTensorAlias(std::string name, std::string_view existing) = 0;
   // A file of the local disk, read while it is added; cut by content.

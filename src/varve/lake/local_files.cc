@@ -116,6 +116,17 @@ Result<std::vector<FoundFile>> FindFiles(const std::string& local_path) {
   return found;
 }
 
+Status SyncFolder(const std::string& path) {
+  const std::string folder = path.empty() ? "." : path;
+  const int fd =
+      Uninterrupted([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (fd < 0) return ErrnoError(errno, "open", folder);
+  const int synced = Uninterrupted([&] { return ::fsync(fd); });
+  const int error_number = errno;
+  ::close(fd);
+  return synced == 0 ? OkStatus() : ErrnoError(error_number, "sync folder", folder);
+}
+
 Result<FolderWriter> FolderWriter::Begin(const std::string& destination) {
   std::error_code failure;
   fs::path target = fs::absolute(destination, failure).lexically_normal();
@@ -139,6 +150,7 @@ FolderWriter::FolderWriter(FolderWriter&& other) noexcept
     : destination_(std::move(other.destination_)),
       staging_(std::exchange(other.staging_, {})),
       open_path_(std::move(other.open_path_)),
+      folders_(std::move(other.folders_)),
       fd_(std::exchange(other.fd_, -1)) {}
 
 FolderWriter::~FolderWriter() {
@@ -160,7 +172,11 @@ Status FolderWriter::Create(const std::string& path, bool executable) {
   VARVE_CHECK_OK(CloseFile());
   open_path_ = staging_ + "/" + path;
   std::error_code failure;
-  fs::create_directories(fs::path(open_path_).parent_path(), failure);
+  const fs::path folder = fs::path(open_path_).parent_path();
+  fs::create_directories(folder, failure);
+  for (fs::path each = folder; each != staging_ && folders_.insert(each.string()).second;) {
+    each = each.parent_path();
+  }
   if (failure) return ErrnoError(failure.value(), "make the folder of", open_path_);
   fd_ = Uninterrupted([&] {
     return ::open(open_path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
@@ -180,13 +196,15 @@ Status FolderWriter::Append(ByteView bytes) {
 
 Status FolderWriter::Finish() {
   VARVE_CHECK_OK(CloseFile());
+  for (const std::string& folder : folders_) VARVE_CHECK_OK(SyncFolder(folder));
+  VARVE_CHECK_OK(SyncFolder(staging_));
   std::error_code ignored;
   if (fs::is_directory(destination_, ignored)) ::rmdir(destination_.c_str());  // Only when empty.
   if (::rename(staging_.c_str(), destination_.c_str()) != 0) {
     return ErrnoError(errno, "move into place", destination_);
   }
   staging_.clear();
-  return OkStatus();
+  return SyncFolder(fs::path(destination_).parent_path().string());
 }
 
 }  // namespace varve::lake

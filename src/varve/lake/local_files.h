@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class LocalFile {
   bool executable_ = false;
 };
 
+Status SyncFolder(const std::string& path);  // What was made, moved or removed in it is durable.
+
 struct FoundFile {
   std::string local_path;  // To open it.
   std::string path;        // Inside the version: relative, joined by '/'.
@@ -58,7 +61,8 @@ class FolderWriter {
   // `path` was checked by format::CheckPath. Call in the order Create, Append..., next Create.
   Status Create(const std::string& path, bool executable);
   Status Append(ByteView bytes);
-  // Syncs and moves into place.
+  // Syncs files and folders, and moves into place. An error after the move says that it may not
+  // outlast a power cut.
   Status Finish();
 
  private:
@@ -66,6 +70,7 @@ class FolderWriter {
   Status CloseFile();
   std::string destination_, staging_;
   std::string open_path_;
+  std::set<std::string> folders_;  // Made below staging_.
   int fd_ = -1;
 };
 

@@ -57,7 +57,7 @@ class Version final : public OpenVersion {
       AppendReads(commit(), row.chunks, read.into, row.name, reads);
       progress.bytes_total += row.raw_bytes;
     }
-    return ReadChunks(ctx, *core_, commit(), reads, [&](uint64_t raw_bytes) {
+    return Read(ctx, reads, [&](uint64_t raw_bytes) {
       progress.bytes_done += raw_bytes;
       if (on_progress) on_progress(progress);
     });
@@ -93,7 +93,7 @@ class Version final : public OpenVersion {
         AppendReads(commit(), chunks, buffer.view().subspan(piece.offset, piece.bytes), row.path,
                     reads);
       }
-      VARVE_CHECK_OK(ReadChunks(ctx, *core_, commit(), reads, on_bytes));
+      VARVE_CHECK_OK(Read(ctx, reads, on_bytes));
       for (const Piece& piece : window) {
         const format::FileRow& row = commit().files[piece.file];
         if (piece.chunk_begin == 0) VARVE_CHECK_OK(writer.Create(row.path, row.executable));
@@ -124,6 +124,12 @@ class Version final : public OpenVersion {
   }
 
  private:
+  Status Read(const OpContext& ctx, const std::vector<ChunkRead>& reads,
+              const std::function<void(uint64_t raw_bytes)>& on_bytes) {
+    Status read = ReadChunks(ctx, *core_, commit(), reads, on_bytes);
+    if (read.ok() || read.error().code() != ErrorCode::kCorrupt) return read;
+    return WhyMissing(ctx, *core_, name(), entry(), std::move(read).error());
+  }
   std::string Name() const { return name() + "@v" + std::to_string(entry().version); }
 
   std::shared_ptr<Core> core_;
@@ -134,7 +140,7 @@ class Version final : public OpenVersion {
 Result<std::unique_ptr<Version>> Open(const OpContext& ctx, const std::shared_ptr<Core>& core,
                                       std::string_view address) {
   VARVE_TRY(Resolved resolved, Resolve(ctx, *core, address));
-  VARVE_TRY(ReadCommitReply read, ReadCommit(ctx, *core, resolved.entry));
+  VARVE_TRY(ReadCommitReply read, ReadResolved(ctx, *core, resolved));
   return std::make_unique<Version>(core, std::move(resolved), std::move(read.decoded));
 }
 

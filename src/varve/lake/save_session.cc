@@ -40,40 +40,24 @@ class Session final : public SaveSession {
 
   Status AddTensor(const OpContext& ctx, std::string name, codec::DType dtype,
                    std::vector<uint64_t> shape, ByteView data, Hold hold) override {
-    VARVE_CHECK_OK(ctx.Check());
-    VARVE_CHECK_OK(CheckNew(name));
-    const uint32_t element_bytes = codec::ElementBytes(dtype);
-    uint64_t raw_bytes = element_bytes;
-    for (const uint64_t dim : shape) {
-      if (__builtin_mul_overflow(raw_bytes, dim, &raw_bytes)) raw_bytes = UINT64_MAX;
-    }
-    if (shape.size() > format::kDimsMax || raw_bytes != data.size()) {
-      return Error(ErrorCode::kInvalidArgument,
-                   "tensor '" + name +
-                       "': shape and bytes do not agree. bytes=" + std::to_string(data.size()));
-    }
-    Item item;
-    item.raw_bytes = raw_bytes;
-    uint64_t offset = 0;
-    for (const uint64_t bytes : plan::ChunkSizes(raw_bytes, core_->descriptor.chunk_bytes)) {
-      const ByteView raw = data.subspan(offset, bytes);
-      const codec::ElementKind kind{.is_tensor = true, .dtype = dtype};
-      VARVE_TRY(const size_t slot, hold == Hold::kBorrow ? writer_->AddBorrowed(raw, kind)
-                                                         : writer_->AddCopied(raw, kind));
-      item.slots.push_back(slot);
-      offset += bytes;
-    }
-    bytes_total_ += raw_bytes;
-    format::TensorRow row;
-    row.name = name;
-    row.dtype = dtype;
-    row.shape = std::move(shape);
-    row.raw_bytes = raw_bytes;
-    tensor_index_.emplace(std::move(name), tensors_.size());
-    tensors_.push_back(std::move(row));
-    tensor_items_.push_back(std::move(item));
-    staged_ns_ = ctx.clock().SteadyNs();
-    return OkStatus();
+    const codec::ElementKind kind{.is_tensor = true, .dtype = dtype};
+    return AddChunks(ctx, std::move(name), dtype, std::move(shape), data.size(),
+                     [&](uint64_t offset, uint64_t bytes) {
+                       const ByteView raw = data.subspan(offset, bytes);
+                       return hold == Hold::kBorrow ? writer_->AddBorrowed(raw, kind)
+                                                    : writer_->AddCopied(raw, kind);
+                     });
+  }
+
+  Status AddTensorFrom(const OpContext& ctx, std::string name, codec::DType dtype,
+                       std::vector<uint64_t> shape, uint64_t bytes, const Reader& read) override {
+    const codec::ElementKind kind{.is_tensor = true, .dtype = dtype};
+    return AddChunks(ctx, std::move(name), dtype, std::move(shape), bytes,
+                     [&](uint64_t offset, uint64_t chunk_bytes) {
+                       return writer_->AddRead(chunk_bytes, kind, [&](MutableByteView into) {
+                         return read(offset, into);
+                       });
+                     });
   }
 
   Status AddTensorAlias(std::string name, std::string_view existing) override {
@@ -166,6 +150,41 @@ class Session final : public SaveSession {
     uint64_t raw_bytes = 0;
     std::vector<size_t> slots;
   };
+
+  Status AddChunks(const OpContext& ctx, std::string name, codec::DType dtype,
+                   std::vector<uint64_t> shape, uint64_t data_bytes,
+                   const std::function<Result<size_t>(uint64_t offset, uint64_t bytes)>& add) {
+    VARVE_CHECK_OK(ctx.Check());
+    VARVE_CHECK_OK(CheckNew(name));
+    uint64_t raw_bytes = codec::ElementBytes(dtype);
+    for (const uint64_t dim : shape) {
+      if (__builtin_mul_overflow(raw_bytes, dim, &raw_bytes)) raw_bytes = UINT64_MAX;
+    }
+    if (shape.size() > format::kDimsMax || raw_bytes != data_bytes) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "tensor '" + name +
+                       "': shape and bytes do not agree. bytes=" + std::to_string(data_bytes));
+    }
+    Item item;
+    item.raw_bytes = raw_bytes;
+    uint64_t offset = 0;
+    for (const uint64_t bytes : plan::ChunkSizes(raw_bytes, core_->descriptor.chunk_bytes)) {
+      VARVE_TRY(const size_t slot, add(offset, bytes));
+      item.slots.push_back(slot);
+      offset += bytes;
+    }
+    bytes_total_ += raw_bytes;
+    format::TensorRow row;
+    row.name = name;
+    row.dtype = dtype;
+    row.shape = std::move(shape);
+    row.raw_bytes = raw_bytes;
+    tensor_index_.emplace(std::move(name), tensors_.size());
+    tensors_.push_back(std::move(row));
+    tensor_items_.push_back(std::move(item));
+    staged_ns_ = ctx.clock().SteadyNs();
+    return OkStatus();
+  }
 
   Status CheckNew(const std::string& name) {
     VARVE_CHECK_OK(format::CheckPath(name));
@@ -296,7 +315,7 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
     if (std::find(named.begin(), named.end(), parent.entry.commit_id) == named.end()) {
       named.push_back(parent.entry.commit_id);
     }
-    VARVE_TRY(const ReadCommitReply base, ReadCommit(ctx, *core, parent.entry));
+    VARVE_TRY(const ReadCommitReply base, ReadResolved(ctx, *core, parent));
     writer->AddBase(base.decoded.commit);
     if (std::find(parents.begin(), parents.end(), parent.entry.commit_id) == parents.end()) {
       parents.push_back(parent.entry.commit_id);

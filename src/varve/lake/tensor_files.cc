@@ -19,6 +19,7 @@
 #include "varve/format/state_tree.h"
 #include "varve/lake/local_files.h"
 #include "varve/plan/nearest.h"
+#include "varve/transfer/disk_file.h"
 
 namespace varve::lake {
 namespace {
@@ -28,22 +29,9 @@ using Json = nlohmann::json;
 
 constexpr const char* kMetadataField = "safetensors";
 
-// A file mapped into memory, for reading or, freshly made, for writing.
+// A freshly made file, mapped into memory to be written.
 class Mapping {
  public:
-  static Result<Mapping> ForRead(const std::string& path) {
-    Mapping mapping(path);
-    mapping.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (mapping.fd_ < 0) return ErrnoError(errno, "open", path);
-    VARVE_TRY(mapping.opened_, mapping.Examine());
-    if (!S_ISREG(mapping.opened_.st_mode)) {
-      return Error(ErrorCode::kUnsupported, "'" + path + "' is not a regular file");
-    }
-    VARVE_CHECK_OK(mapping.Map(static_cast<size_t>(mapping.opened_.st_size), PROT_READ));
-    ::madvise(mapping.data_, mapping.bytes_, MADV_SEQUENTIAL);
-    return mapping;
-  }
-
   // The blocks are reserved here, so that a full disk is an error and not a signal.
   static Result<Mapping> ForWrite(const std::string& path, uint64_t bytes) {
     Mapping mapping(path);
@@ -62,8 +50,7 @@ class Mapping {
       : path_(std::move(other.path_)),
         fd_(std::exchange(other.fd_, -1)),
         data_(std::exchange(other.data_, nullptr)),
-        bytes_(std::exchange(other.bytes_, 0)),
-        opened_(other.opened_) {}
+        bytes_(std::exchange(other.bytes_, 0)) {}
   Mapping& operator=(Mapping&&) = delete;
   ~Mapping() {
     if (data_ != nullptr) ::munmap(data_, bytes_);
@@ -73,23 +60,6 @@ class Mapping {
   const std::string& path() const { return path_; }
   MutableByteView view() const { return {static_cast<std::byte*>(data_), bytes_}; }
 
-  // What was read is not read again: the pages may go.
-  void Forget(uint64_t offset, uint64_t bytes) const {
-    const uint64_t page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
-    const uint64_t begin = offset / page_bytes * page_bytes;
-    ::madvise(static_cast<std::byte*>(data_) + begin, offset + bytes - begin, MADV_DONTNEED);
-  }
-
-  Status CheckUnchanged() const {
-    VARVE_TRY(const struct stat now, Examine());
-    if (now.st_size != opened_.st_size || now.st_mtim.tv_sec != opened_.st_mtim.tv_sec ||
-        now.st_mtim.tv_nsec != opened_.st_mtim.tv_nsec) {
-      return Error(ErrorCode::kConflict,
-                   "'" + path_ + "' changed while it was read; save it again");
-    }
-    return OkStatus();
-  }
-
   Status Sync() const {
     if (bytes_ != 0 && ::msync(data_, bytes_, MS_SYNC) != 0)
       return ErrnoError(errno, "write", path_);
@@ -98,12 +68,6 @@ class Mapping {
 
  private:
   explicit Mapping(std::string path) : path_(std::move(path)) {}
-
-  Result<struct stat> Examine() const {
-    struct stat info {};
-    if (::fstat(fd_, &info) != 0) return ErrnoError(errno, "examine", path_);
-    return info;
-  }
 
   Status Map(size_t bytes, int protection) {
     if (bytes == 0) return OkStatus();  // An empty file has no mapping, and no header either.
@@ -118,27 +82,43 @@ class Mapping {
   int fd_ = -1;
   void* data_ = nullptr;
   size_t bytes_ = 0;
-  struct stat opened_ {};
 };
 
 struct Source {
-  Mapping file;
+  transfer::DiskFile file;
+  std::string path;
   format::Safetensors content;
 };
+
+// The length, and so many bytes after it as it says and the format allows.
+Result<Bytes> ReadHeader(transfer::DiskFile& file) {
+  constexpr uint64_t kLengthBytes = 8;
+  Bytes header(std::min(kLengthBytes, file.bytes()));
+  VARVE_CHECK_OK(file.ReadAt(0, header));
+  if (header.size() < kLengthBytes) return header;
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < kLengthBytes; ++i) bytes |= std::to_integer<uint64_t>(header[i]) << 8 * i;
+  if (bytes > std::min(format::kSafetensorsHeaderBytesMax, file.bytes() - kLengthBytes))
+    return header;  // The decoder says what is wrong with it.
+  header.resize(kLengthBytes + bytes);
+  VARVE_CHECK_OK(file.ReadAt(kLengthBytes, MutableByteView(header).subspan(kLengthBytes)));
+  return header;
+}
 
 Result<std::vector<Source>> ReadHeaders(const std::vector<std::string>& files) {
   std::vector<Source> sources;
   std::set<std::string_view> names;
   for (const std::string& path : files) {
-    VARVE_TRY(Mapping file, Mapping::ForRead(path));
-    auto content = format::DecodeSafetensors(file.view());
+    VARVE_TRY(transfer::DiskFile file, transfer::DiskFile::OpenForRead(path));
+    VARVE_TRY(const Bytes header, ReadHeader(file));
+    auto content = format::DecodeSafetensors(header, file.bytes());
     if (!content.ok()) return std::move(content.error().Prefix("'" + path + "'"));
-    sources.push_back({std::move(file), std::move(*content)});
+    sources.push_back({std::move(file), path, std::move(*content)});
   }
   for (const Source& source : sources) {
     for (const format::SafetensorsRow& row : source.content.tensors) {
       if (auto status = format::CheckPath(row.name); !status.ok()) {
-        return std::move(status.error().Prefix("'" + source.file.path() + "'"));
+        return std::move(status.error().Prefix("'" + source.path + "'"));
       }
       if (!names.insert(row.name).second) {
         return Error(ErrorCode::kInvalidArgument,
@@ -230,13 +210,7 @@ Status MoveIntoPlace(const std::string& from, const std::string& to) {
     if (moved == 0) ::unlink(from.c_str());
   }
   if (moved != 0) return ErrnoError(errno, "move into place", to);
-  const std::string folder = fs::path(to).parent_path().string();
-  const int fd = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return ErrnoError(errno, "open", folder);
-  const int synced = ::fsync(fd);
-  const int error_number = errno;
-  ::close(fd);
-  return synced == 0 ? OkStatus() : ErrnoError(error_number, "sync", folder);
+  return SyncFolder(fs::path(to).parent_path().string());
 }
 
 // Removes the unfinished file unless it was moved away.
@@ -252,7 +226,7 @@ struct Unfinished {
 Result<SaveReport> SaveTensorFiles(const OpContext& ctx, Lake& lake, const std::string& name,
                                    const std::vector<std::string>& files, SaveOptions options,
                                    const std::function<void(Progress)>& on_progress) {
-  VARVE_TRY(const std::vector<Source> sources, ReadHeaders(files));
+  VARVE_TRY(std::vector<Source> sources, ReadHeaders(files));
   VARVE_TRY(options.metadata_json, MergeMetadata(options.metadata_json, sources));
   std::vector<std::string> names;
   Progress progress;
@@ -264,13 +238,13 @@ Result<SaveReport> SaveTensorFiles(const OpContext& ctx, Lake& lake, const std::
   }
   options.tree_json = format::TreeOfTensors(names);
   VARVE_TRY(const auto session, lake.BeginSave(ctx, name, std::move(options)));
-  for (const Source& source : sources) {
+  for (Source& source : sources) {
     for (const format::SafetensorsRow& row : source.content.tensors) {
-      const ByteView data = ByteView(source.file.view()).subspan(row.offset, row.bytes);
-      // Copied: what is hashed is what is stored, whatever another process does to the file.
-      VARVE_CHECK_OK(
-          session->AddTensor(ctx, row.name, row.dtype, row.shape, data, SaveSession::Hold::kCopy));
-      if (row.bytes != 0) source.file.Forget(row.offset, row.bytes);
+      // Read once: what is hashed is what is stored, whatever another process does to the file.
+      const auto read = [&](uint64_t offset, MutableByteView into) {
+        return source.file.ReadAt(row.offset + offset, into);
+      };
+      VARVE_CHECK_OK(session->AddTensorFrom(ctx, row.name, row.dtype, row.shape, row.bytes, read));
       progress.bytes_done += row.bytes;
       if (on_progress) on_progress(progress);
     }

@@ -1,11 +1,11 @@
 // Safetensors files in and out of a lake, through nothing but the public interface of Lake.
 //
-// A file is read in place through a mapping and copied chunk by chunk into the save, so memory
+// A file is read chunk by chunk into the save, so memory
 // stays under the save's cap however large the file is. A file of the version's tensors is written
 // into its final place on disk, verified, and appears under its name only when it is whole.
 // Threads: any; both block. Cancel: no version, and no file, is left behind.
-// A file that another process cuts short while it is read ends this process with SIGBUS, as any
-// mapping does; one that is changed is refused before the commit (kConflict).
+// A file that another process changes or cuts short while it is read is refused before the commit
+// (kConflict).
 #pragma once
 
 #include <functional>

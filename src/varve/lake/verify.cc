@@ -26,7 +26,7 @@ std::vector<std::vector<const std::string*>> UsersOf(const format::Commit& commi
 Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string_view address,
                                    const std::function<void(Progress)>& on_progress) {
   VARVE_TRY(const Resolved at, Resolve(ctx, core, address));
-  VARVE_TRY(const ReadCommitReply read, ReadCommit(ctx, core, at.entry));
+  VARVE_TRY(const ReadCommitReply read, ReadResolved(ctx, core, at));
   const format::Commit& commit = read.decoded.commit;
   const auto users = UsersOf(commit);
   VerifyReport report;
@@ -83,6 +83,10 @@ Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string
     return OkStatus();
   };
   VARVE_CHECK_OK(core.transfers.ReadRanges(ctx, ranges, handlers));
+  if (report.damage.empty()) return report;
+  Error why = WhyMissing(ctx, core, at.snapshot.head.name, at.entry,
+                         Error(ErrorCode::kCorrupt, "it is damaged"));
+  if (why.code() == ErrorCode::kGone) return why;  // Collected under our eyes.
   return report;
 }
 
