@@ -75,6 +75,8 @@ Error FromCurl(const std::string& url, const Failure& failure) {
                  "the proxy answers " + std::to_string(failure.proxy_status) +
                      " instead of connecting to " + host + "; check https_proxy and no_proxy");
   }
+  if (code == CURLE_UNSUPPORTED_PROTOCOL && failure.sent)
+    return Error(ErrorCode::kUnavailable, host + " does not answer in HTTP; check the endpoint");
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
     return Error(ErrorCode::kInvalidArgument, "the endpoint is not a URL: " + host);
   }

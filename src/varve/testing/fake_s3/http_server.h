@@ -1,5 +1,5 @@
 // A small blocking HTTP/1.1 server on loopback: a handler for each whole request, kept connections,
-// and replies that can be cut short or withheld. For tests only: at most kConnectionsMax at a time.
+// and replies that can be cut short or withheld. For tests only.
 // Threads: the handler runs in many at once.
 #pragma once
 
@@ -7,14 +7,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "varve/base/bytes.h"
-#include "varve/exec/parallel.h"
+#include "varve/testing/wire/listener.h"
 
 namespace varve::fake {
 
@@ -35,26 +33,18 @@ struct HttpReply {
 
 class HttpServer {
  public:
-  static constexpr uint32_t kConnectionsMax = 64;
   using Handler = std::function<HttpReply(const HttpRequest&)>;
 
   // `port` 0: any free one. kUnavailable when it is taken.
   static Result<std::unique_ptr<HttpServer>> Start(uint16_t port, Handler handler);
-  ~HttpServer();
-  uint16_t port() const { return port_; }
+  uint16_t port() const { return listener_->port(); }
 
  private:
-  HttpServer(int listener, uint16_t port, Handler handler);
-  void Accept();
-  void Serve(int connection);
+  explicit HttpServer(Handler handler) : handler_(std::move(handler)) {}
+  void Serve(int socket);
 
-  const int listener_;
-  const uint16_t port_;
   const Handler handler_;
-  std::mutex mutex_;
-  bool stopping_ = false;      // Guarded by mutex_.
-  std::set<int> connections_;  // Guarded by mutex_.
-  ThreadPool pool_;            // Last: its threads use the rest.
+  std::unique_ptr<wire::Listener> listener_;  // Last: its threads use the rest.
 };
 
 }  // namespace varve::fake

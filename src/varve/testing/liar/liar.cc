@@ -11,9 +11,14 @@
 #include "varve/base/random.h"
 
 namespace varve::liar {
+
+using wire::Peer;
+using wire::ReadBytes;
+using wire::ReadHead;
+using wire::SendAll;
+
 namespace {
 
-constexpr time_t kIdleSeconds = 30;
 constexpr int kPollMs = 20;
 constexpr int kHoldMsMax = 60'000;
 constexpr uint64_t kEndlessBytesMax = 256 * 1024 * 1024;
@@ -26,44 +31,15 @@ void Pause(int64_t pause_ms) {
 }  // namespace
 
 Result<std::unique_ptr<Liar>> Liar::Start(Options options) {
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(options.port);
-  socklen_t length = sizeof address;
-  if (listener < 0 || bind(listener, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
-      listen(listener, 128) != 0 ||
-      getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    if (listener >= 0) close(listener);
-    return Error(ErrorCode::kUnavailable, "cannot listen on port " + std::to_string(options.port));
-  }
-  return std::unique_ptr<Liar>(new Liar(listener, ntohs(address.sin_port), options.upstream_port));
-}
-
-Liar::Liar(int listener, uint16_t port, uint16_t upstream_port)
-    : listener_(listener),
-      port_(port),
-      upstream_port_(upstream_port),
-      pool_({.name = "liar",
-             .threads = kConnectionsMax + 1,
-             .queue_max = 1024,
-             .background = false}) {
-  static_cast<void>(pool_.Submit([this] { Accept(); }));
+  std::unique_ptr<Liar> liar(new Liar(options.upstream_port));
+  const auto serve = [self = liar.get()](int socket) { self->Serve(socket); };
+  VARVE_TRY(liar->listener_, wire::Listener::Start(options.port, "liar", serve));
+  return liar;
 }
 
 Liar::~Liar() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    shutdown(listener_, SHUT_RDWR);
-    for (const int each : connections_) shutdown(each, SHUT_RDWR);
-  }
   ++silences_;
-  pool_.Stop();
-  close(listener_);
+  listener_.reset();
 }
 
 void Liar::Tell(Plan plan) {
@@ -126,7 +102,7 @@ int Liar::Connect() const {
   return -1;
 }
 
-std::optional<Message> Liar::Ask(Wire& store, const Message& request) {
+std::optional<Message> Liar::Ask(Peer& store, const Message& request) {
   Message sent = request;
   sent.Drop("expect");
   const std::string method = request.start.substr(0, request.start.find(' '));
@@ -135,10 +111,10 @@ std::optional<Message> Liar::Ask(Wire& store, const Message& request) {
     const bool fresh = store.socket < 0;
     if (fresh) store = {Connect(), ""};
     if (store.socket < 0) return std::nullopt;
-    if (SendAll(store.socket, sent.Wire())) {
+    if (SendAll(store.socket, sent.Bytes())) {
       std::optional<Message> answer = ReadHead(store);
       while (answer.has_value() && answer->status() == 100) answer = ReadHead(store);
-      if (answer.has_value() && ReadAnswerBody(store, method, *answer)) {
+      if (answer.has_value() && wire::ReadAnswerBody(store, method, *answer)) {
         const std::string* kept = answer->Find("connection");
         if (kept != nullptr && *kept == "close") {
           close(store.socket);
@@ -164,7 +140,7 @@ std::vector<int> Liar::WakeZombies() {
   }
   std::vector<int> statuses;
   for (const Message& zombie : zombies) {
-    Wire store;
+    Peer store;
     const auto answer = Ask(store, zombie);
     statuses.push_back(answer.has_value() ? answer->status() : 0);
     if (store.socket >= 0) close(store.socket);
@@ -172,37 +148,11 @@ std::vector<int> Liar::WakeZombies() {
   return statuses;
 }
 
-void Liar::Accept() {
-  for (;;) {
-    const int connection = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-    const std::lock_guard lock(mutex_);
-    if (connection < 0 && stopping_) return;
-    if (connection < 0) continue;
-    if (stopping_) {
-      close(connection);
-      return;
-    }
-    const int on = 1;
-    setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const timeval idle{.tv_sec = kIdleSeconds, .tv_usec = 0};
-    setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
-    setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof idle);
-    connections_.insert(connection);
-    if (!pool_.Submit([this, connection] { Serve(connection); }).ok()) {
-      connections_.erase(connection);
-      close(connection);
-    }
-  }
-}
-
 void Liar::Serve(int socket) {
-  Wire client{socket, ""}, store;
+  Peer client{socket, ""}, store;
   while (ServeOne(client, store)) {
   }
   if (store.socket >= 0) close(store.socket);
-  const std::lock_guard lock(mutex_);
-  connections_.erase(socket);
-  close(socket);
 }
 
 // Silent until the client gives up, Calm, or the end.
@@ -214,7 +164,7 @@ void Liar::Hold(int socket) {
   }
 }
 
-bool Liar::Show(Wire& client, const Telling& telling) {
+bool Liar::Show(Peer& client, const Telling& telling) {
   std::string_view left = telling.bytes;
   const uint64_t before = silences_;
   while (!left.empty()) {
@@ -232,16 +182,16 @@ bool Liar::Show(Wire& client, const Telling& telling) {
     return false;
   }
   if (telling.hold) Hold(client.socket);
-  if (telling.reset) Reset(client.socket);
+  if (telling.reset) wire::Reset(client.socket);
   return !telling.hold && !telling.reset && !telling.close;
 }
 
-bool Liar::ServeOne(Wire& client, Wire& store) {
+bool Liar::ServeOne(Peer& client, Peer& store) {
   std::optional<Message> request = ReadHead(client);
   if (!request.has_value()) return false;
   ++requests_;
   const std::optional<Chosen> chosen = Choose(ClassOf(*request));
-  const uint64_t body_bytes = BodyBytes(*request);
+  const uint64_t body_bytes = wire::BodyBytes(*request);
   if (chosen.has_value() && chosen->lie == Lie::kBlackHole) {
     Hold(client.socket);
     return false;
@@ -251,7 +201,7 @@ bool Liar::ServeOne(Wire& client, Wire& store) {
     return false;
   if (chosen.has_value() && chosen->lie == Lie::kResetInRequest) {
     static_cast<void>(ReadBytes(client, *request, body_bytes / 2));
-    Reset(client.socket);
+    wire::Reset(client.socket);
     return false;
   }
   if (!ReadBytes(client, *request, body_bytes)) return false;
@@ -274,7 +224,7 @@ bool Liar::ServeOne(Wire& client, Wire& store) {
   if (!answer.has_value()) return false;
   if (chosen.has_value() && when == When::kAfterwards)
     return Show(client, Twist(chosen->lie, *request, std::move(*answer), chosen->seed));
-  return SendAll(client.socket, answer->Wire());
+  return SendAll(client.socket, answer->Bytes());
 }
 
 }  // namespace varve::liar

@@ -2,10 +2,10 @@
 //
 // Each client request is read, judged (ClassOf), and either passed on with its true answer, or met
 // with the next lie that was planned for its class. In a storm, each request meets a lie drawn by
-// the seed. Requests pass in the order they come on each connection; at most kConnectionsMax at a
-// time. Signatures stay valid: the Host header and every signed byte pass unchanged, but for lies
-// that are about them. Requests that were swallowed as zombies are kept and sent by WakeZombies.
-// Threads: any.
+// the seed. Requests pass in the order they come on each connection; at most
+// Listener::kConnectionsMax at a time. Signatures stay valid: the Host header and every signed byte
+// pass unchanged, but for lies that are about them. Requests that were swallowed as zombies are
+// kept and sent by WakeZombies. Threads: any.
 #pragma once
 
 #include <atomic>
@@ -14,14 +14,13 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "varve/exec/parallel.h"
 #include "varve/result.h"
 #include "varve/testing/liar/lies.h"
-#include "varve/testing/liar/wire.h"
+#include "varve/testing/wire/listener.h"
+#include "varve/testing/wire/wire.h"
 
 namespace varve::liar {
 
@@ -35,7 +34,6 @@ struct Plan {
 
 class Liar {
  public:
-  static constexpr uint32_t kConnectionsMax = 64;
   struct Options {
     uint16_t port = 0;           // 0: any free one.
     uint16_t upstream_port = 0;  // On 127.0.0.1.
@@ -43,8 +41,8 @@ class Liar {
   static Result<std::unique_ptr<Liar>> Start(Options options);
   ~Liar();
 
-  uint16_t port() const { return port_; }
-  std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  uint16_t port() const { return listener_->port(); }
+  std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port()); }
 
   void Tell(Plan plan);
   // From now on `per_mille` of the requests meet a lie drawn from `lies` (empty: all).
@@ -61,30 +59,26 @@ class Liar {
     Lie lie;
     uint64_t seed;
   };
-  Liar(int listener, uint16_t port, uint16_t upstream_port);
-  void Accept();
+  explicit Liar(uint16_t upstream_port) : upstream_port_(upstream_port) {}
   void Serve(int socket);
   // False when the connection is over.
-  bool ServeOne(Wire& client, Wire& store);
-  bool Show(Wire& client, const Telling& telling);
+  bool ServeOne(wire::Peer& client, wire::Peer& store);
+  bool Show(wire::Peer& client, const Telling& telling);
   void Hold(int socket);
   std::optional<Chosen> Choose(char kind);
-  std::optional<Message> Ask(Wire& store, const Message& request);
+  std::optional<Message> Ask(wire::Peer& store, const Message& request);
   int Connect() const;
 
-  const int listener_;
-  const uint16_t port_, upstream_port_;
+  const uint16_t upstream_port_;
   std::atomic<uint64_t> requests_{0}, told_{0};
   std::atomic<uint64_t> silences_{0};  // Raised by Calm: holds of before end.
   std::mutex mutex_;
-  bool stopping_ = false;  // Guarded by mutex_, as is the rest.
-  std::set<int> connections_;
-  std::deque<Plan> plans_;
+  std::deque<Plan> plans_;  // Guarded by mutex_, as is the rest.
   uint32_t storm_per_mille_ = 0;
   uint64_t storm_seed_ = 0;
   std::vector<Lie> storm_lies_;
   std::vector<Message> zombies_;
-  ThreadPool pool_;  // Last: its threads use the rest.
+  std::unique_ptr<wire::Listener> listener_;  // Last: its threads use the rest.
 };
 
 }  // namespace varve::liar

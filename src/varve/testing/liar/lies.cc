@@ -10,14 +10,6 @@
 namespace varve::liar {
 namespace {
 
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& letter : lower) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter + 32);
-  }
-  return lower;
-}
-
 std::string HttpTime(int64_t wall_ms) {
   const std::time_t seconds = static_cast<std::time_t>(wall_ms / 1000);
   std::tm utc{};
@@ -113,7 +105,7 @@ Telling Damage(const Message& request, const Message& answer, uint64_t seed) {
     }
     if (told.headers.empty()) told.Set("x-empty", "1");
   }
-  telling.bytes = told.Wire();
+  telling.bytes = told.Bytes();
   if (telling.reset || random.Between(0, 2) == 0) {
     telling.bytes.resize(random.Between(0, telling.bytes.size()));
     telling.close = !telling.reset;
@@ -125,7 +117,7 @@ Telling Damage(const Message& request, const Message& answer, uint64_t seed) {
 
 Telling Twisted(Message answer) {
   Telling telling;
-  telling.bytes = answer.Wire();
+  telling.bytes = answer.Bytes();
   return telling;
 }
 
@@ -156,37 +148,6 @@ std::string TwistDelete(Lie lie, std::string body) {
 }
 
 }  // namespace
-
-const std::string* Message::Find(std::string_view name) const {
-  for (const auto& [mine, value] : headers) {
-    if (Lower(mine) == Lower(name)) return &value;
-  }
-  return nullptr;
-}
-
-void Message::Drop(std::string_view name) {
-  std::erase_if(headers, [&](const auto& each) { return Lower(each.first) == Lower(name); });
-}
-
-void Message::Set(const std::string& name, std::string value) {
-  Drop(name);
-  headers.emplace_back(name, std::move(value));
-}
-
-int Message::status() const { return start.size() < 12 ? 0 : std::atoi(start.c_str() + 9); }
-
-std::string Message::Wire() const {
-  std::string wire = start + "\r\n";
-  bool length = false;
-  for (const auto& [name, value] : headers) {
-    length = length || Lower(name) == "content-length";
-    wire += name + ": " + value + "\r\n";
-  }
-  const int code = status();
-  if (!length && code != 204 && code != 304)
-    wire += "Content-Length: " + std::to_string(body.size()) + "\r\n";
-  return wire + "\r\n" + body;
-}
 
 char ClassOf(const Message& request) {
   const std::string method = request.start.substr(0, request.start.find(' '));
@@ -320,7 +281,7 @@ Telling Twist(Lie lie, const Message& request, Message answer, uint64_t seed) {
     }
     case Lie::kResetInAnswer:
     case Lie::kShortBody: {
-      telling.bytes = answer.Wire();
+      telling.bytes = answer.Bytes();
       if (!head) telling.bytes.resize(telling.bytes.size() - (answer.body.size() + 1) / 2);
       telling.reset = lie == Lie::kResetInAnswer;
       telling.close = !telling.reset;
@@ -361,12 +322,12 @@ Telling Twist(Lie lie, const Message& request, Message answer, uint64_t seed) {
       answer.Set("ETag", "\"\x01 \xff\"");
       break;
     case Lie::kDrip:
-      telling.bytes = answer.Wire();
+      telling.bytes = answer.Bytes();
       telling.piece_bytes = 1;
       telling.pause_ms = 100;
       return telling;
     case Lie::kCloseKept:
-      telling.bytes = answer.Wire();
+      telling.bytes = answer.Bytes();
       telling.close = true;
       return telling;
     case Lie::kNoToken: {
@@ -393,9 +354,7 @@ Telling Twist(Lie lie, const Message& request, Message answer, uint64_t seed) {
       answer.Set("Transfer-Encoding", "chunked");
       telling.bytes = answer.start + "\r\nTransfer-Encoding: chunked\r\n\r\n";
       // One chunk that fills the repeated tail exactly.
-      telling.bytes += "ff8\r\n" + std::string(0xff8 - 1, 'e') + "\r\n";
-      telling.bytes.replace(telling.bytes.size() - kEndlessBytes, kEndlessBytes,
-                            "ff7\r\n" + std::string(kEndlessBytes - 7, 'e') + "\r\n");
+      telling.bytes += "ff9\r\n" + std::string(0xff9, 'e') + "\r\n";
       telling.endless = true;
       return telling;
     case Lie::kGarbageStatus:

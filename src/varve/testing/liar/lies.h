@@ -8,20 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "varve/testing/wire/message.h"
+
 namespace varve::liar {
 
-// R read, W write of a new name, C conditional write, M multipart, D delete, L list, '?' other.
-struct Message {
-  std::string start;  // "PUT /bucket/key HTTP/1.1" or "HTTP/1.1 200 OK"
-  std::vector<std::pair<std::string, std::string>> headers;  // As they came.
-  std::string body;
+using wire::Message;
 
-  const std::string* Find(std::string_view name) const;  // Without regard to case.
-  void Set(const std::string& name, std::string value);
-  void Drop(std::string_view name);
-  int status() const;  // Of an answer.
-  std::string Wire() const;
-};
+// R read, W write of a new name, C conditional write, M multipart, D delete, L list, '?' other.
 char ClassOf(const Message& request);
 
 enum class When : uint8_t {

@@ -1,45 +1,47 @@
-#include "varve/testing/liar/wire.h"
+#include "varve/testing/wire/wire.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
+#include <span>
 
-namespace varve::liar {
+namespace varve::wire {
 namespace {
 
 constexpr size_t kHeadBytesMax = 128 * 1024;
 constexpr uint64_t kBodyBytesMax = uint64_t{1} << 30;
 
-bool Fill(Wire& wire) {
+bool Fill(Peer& peer) {
   char piece[64 * 1024];
-  const ssize_t got = recv(wire.socket, piece, sizeof piece, 0);
+  const ssize_t got = recv(peer.socket, piece, sizeof piece, 0);
   if (got <= 0) return false;
-  wire.ahead.append(piece, static_cast<size_t>(got));
+  peer.ahead.append(piece, static_cast<size_t>(got));
   return true;
 }
 
 // A line without its end; none when the peer closed.
-std::optional<std::string> ReadLine(Wire& wire) {
+std::optional<std::string> ReadLine(Peer& peer) {
   size_t end = 0;
-  while ((end = wire.ahead.find("\r\n")) == std::string::npos) {
-    if (wire.ahead.size() > kHeadBytesMax || !Fill(wire)) return std::nullopt;
+  while ((end = peer.ahead.find("\r\n")) == std::string::npos) {
+    if (peer.ahead.size() > kHeadBytesMax || !Fill(peer)) return std::nullopt;
   }
-  std::string line = wire.ahead.substr(0, end);
-  wire.ahead.erase(0, end + 2);
+  std::string line = peer.ahead.substr(0, end);
+  peer.ahead.erase(0, end + 2);
   return line;
 }
 
 }  // namespace
 
-std::optional<Message> ReadHead(Wire& wire) {
+std::optional<Message> ReadHead(Peer& peer) {
   Message message;
-  const auto start = ReadLine(wire);
+  const auto start = ReadLine(peer);
   if (!start.has_value()) return std::nullopt;
   message.start = *start;
   for (;;) {
-    const auto line = ReadLine(wire);
+    const auto line = ReadLine(peer);
     if (!line.has_value()) return std::nullopt;
     if (line->empty()) return message;
     const size_t colon = line->find(':');
@@ -50,16 +52,24 @@ std::optional<Message> ReadHead(Wire& wire) {
   }
 }
 
-bool ReadBytes(Wire& wire, Message& message, uint64_t count) {
-  if (count > kBodyBytesMax) return false;
-  while (count > 0) {
-    if (wire.ahead.empty() && !Fill(wire)) return false;
-    const size_t part = std::min<uint64_t>(count, wire.ahead.size());
-    message.body.append(wire.ahead, 0, part);
-    wire.ahead.erase(0, part);
-    count -= part;
+bool ReadInto(Peer& peer, MutableByteView into) {
+  const size_t known = std::min(into.size(), peer.ahead.size());
+  if (known > 0) std::memcpy(into.data(), peer.ahead.data(), known);
+  peer.ahead.erase(0, known);
+  for (into = into.subspan(known); !into.empty();) {
+    const ssize_t got = recv(peer.socket, into.data(), into.size(), 0);
+    if (got <= 0) return false;
+    into = into.subspan(static_cast<size_t>(got));
   }
   return true;
+}
+
+bool ReadBytes(Peer& peer, Message& message, uint64_t count) {
+  if (count > kBodyBytesMax) return false;
+  const size_t before = message.body.size();
+  message.body.resize(before + count);
+  const std::span<char> room = std::span(message.body).subspan(before);
+  return ReadInto(peer, std::as_writable_bytes(room));
 }
 
 uint64_t BodyBytes(const Message& message) {
@@ -67,27 +77,27 @@ uint64_t BodyBytes(const Message& message) {
   return length == nullptr ? 0 : std::strtoull(length->c_str(), nullptr, 10);
 }
 
-bool ReadAnswerBody(Wire& wire, const std::string& method, Message& answer) {
+bool ReadAnswerBody(Peer& peer, const std::string& method, Message& answer) {
   const int status = answer.status();
   if (method == "HEAD" || status == 204 || status == 304 || status < 200) return true;
   const std::string* coding = answer.Find("transfer-encoding");
   if (coding != nullptr && coding->find("chunked") != std::string::npos) {
     for (;;) {
-      const auto line = ReadLine(wire);
+      const auto line = ReadLine(peer);
       if (!line.has_value()) return false;
       const uint64_t bytes = std::strtoull(line->c_str(), nullptr, 16);
-      if (!ReadBytes(wire, answer, bytes) || !ReadLine(wire).has_value()) return false;
+      if (!ReadBytes(peer, answer, bytes) || !ReadLine(peer).has_value()) return false;
       if (bytes == 0) break;
     }
     answer.Drop("transfer-encoding");
     answer.Set("Content-Length", std::to_string(answer.body.size()));
     return true;
   }
-  if (answer.Find("content-length") != nullptr) return ReadBytes(wire, answer, BodyBytes(answer));
-  while (Fill(wire)) {
+  if (answer.Find("content-length") != nullptr) return ReadBytes(peer, answer, BodyBytes(answer));
+  while (Fill(peer)) {
   }
-  answer.body += wire.ahead;
-  wire.ahead.clear();
+  answer.body += peer.ahead;
+  peer.ahead.clear();
   answer.Set("Content-Length", std::to_string(answer.body.size()));
   return true;
 }
@@ -106,4 +116,4 @@ void Reset(int socket) {
   setsockopt(socket, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
-}  // namespace varve::liar
+}  // namespace varve::wire
