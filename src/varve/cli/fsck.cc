@@ -81,7 +81,7 @@ std::string ReportText(const lake::FsckReport& report) {
           Size(report.read_bytes) + " of them read\n";
   if (report.unreferenced > 0) {
     text += Size(report.unreferenced_bytes) + " in " + std::to_string(report.unreferenced) +
-            " objects that no version names; see varve gc and varve find-lost\n";
+            " objects that no version names; see varve gc\n";
   }
   if (!report.complete)
     text += "stopped at the budget; go on with --cursor " + report.cursor + "\n";
