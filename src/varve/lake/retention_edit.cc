@@ -1,5 +1,6 @@
 // Pins, holds, forgetting one version and bringing it back.
 #include <algorithm>
+#include <tuple>
 
 #include "varve/base/planted.h"
 #include "varve/format/names.h"
@@ -23,6 +24,11 @@ Status CheckWords(std::string_view owner, std::string_view reason) {
     return Error(ErrorCode::kInvalidArgument, "a reason is at most 1,000 bytes of text");
   }
   return OkStatus();
+}
+
+bool SameWords(const format::Tombstone& one, const format::Tombstone& other) {
+  return std::tie(one.by, one.policy, one.reason) ==
+         std::tie(other.by, other.policy, other.reason);
 }
 
 // Writes `row` over the one of the same version and owner, in order.
@@ -126,24 +132,29 @@ void Bury(format::Head& head, uint64_t version, const format::Tombstone& tombsto
 }
 
 void CondenseTombstones(format::Head& head, int64_t now_ms) {
-  format::Tombstone* newer = nullptr;
-  uint64_t newer_version = 0;
-  for (auto each = head.forgotten.rbegin(); each != head.forgotten.rend(); ++each) {
-    format::Tombstone& tombstone = each->second;
-    if (tombstone.until_ms > now_ms) {
-      newer = nullptr;
-      continue;
+  const auto passed = [&](const format::Tombstone& each) { return each.until_ms <= now_ms; };
+  for (auto first = head.forgotten.begin(); first != head.forgotten.end();) {
+    auto last = first, next = std::next(first);
+    int64_t until_ms = first->second.until_ms;
+    if (passed(first->second)) {
+      while (next != head.forgotten.end() && next->first == last->first + 1 &&
+             passed(next->second) && SameWords(next->second, first->second)) {
+        until_ms = std::min(until_ms, next->second.until_ms);
+        last = next++;
+      }
+      // Only what may come back needs to know where its chunks lie.
+      for (uint64_t version = first->first; version <= last->first; ++version) {
+        head.layouts.erase(version);
+      }
     }
-    // Only what may come back needs to know where its chunks lie.
-    head.layouts.erase(each->first);
-    if (newer != nullptr && newer_version == each->first + 1 && newer->by == tombstone.by &&
-        newer->policy == tombstone.policy && newer->reason == tombstone.reason) {
-      tombstone.time_ms = newer->time_ms;
-      tombstone.until_ms = newer->until_ms;
-      tombstone.gc_epoch = newer->gc_epoch = 0;  // Ask for every list there is.
+    const int64_t time_ms = last->second.time_ms;
+    for (auto each = first; first != last && each != next; ++each) {
+      each->second.time_ms = time_ms;
+      // Never later than it was: a collector that began before would take for live what is gone.
+      each->second.until_ms = until_ms;
+      each->second.gc_epoch = 0;  // Ask for every list there is.
     }
-    newer = &tombstone;
-    newer_version = each->first;
+    first = next;
   }
 }
 

@@ -15,6 +15,7 @@
 #include "varve/lake/lake.h"
 #include "varve/store/fault/fault_store.h"
 #include "varve/store/memory/memory_store.h"
+#include "varve/testing/random_bytes.h"
 
 namespace varve::lake {
 namespace {
@@ -34,16 +35,6 @@ class MovedClock final : public Clock {
   void SleepUntil(int64_t steady_ns) override { SystemClock().SleepUntil(steady_ns); }
   std::atomic<int64_t> now_ms{1'790'000'000'000};
 };
-
-Bytes Values(size_t bytes, uint64_t seed) {
-  SeededRandom random(seed);
-  Bytes values(bytes);
-  for (size_t i = 0; i + 8 <= bytes; i += 8) {
-    const uint64_t word = random.Next64();
-    std::memcpy(values.data() + i, &word, 8);
-  }
-  return values;
-}
 
 struct House {
   MovedClock clock;
@@ -65,7 +56,7 @@ struct House {
     clock.now_ms += kHour;
     if (!options.step.has_value()) options.step = static_cast<int64_t>(seed) * 100;
     VARVE_TRY(auto session, lake->BeginSave(ctx, name, std::move(options)));
-    const Bytes weights = Values(40'000, seed), moments = Values(80'000, 1000 + seed);
+    const Bytes weights = RandomBytes(40'000, seed), moments = RandomBytes(80'000, 1000 + seed);
     VARVE_CHECK_OK(session->AddTensor(ctx, "model/w", codec::DType::kF32, {10'000}, weights,
                                       SaveSession::Hold::kCopy));
     VARVE_CHECK_OK(session->AddTensor(ctx, "optimizer/m", codec::DType::kF32, {20'000}, moments,
@@ -90,7 +81,7 @@ struct House {
       const Status read = (*version)->ReadTensors(ctx, {{i, got}});
       if (!read.ok()) return read.error().ToString();
       const Bytes wanted =
-          tensor == "optimizer/m" ? Values(80'000, 1000 + seed) : Values(40'000, seed);
+          tensor == "optimizer/m" ? RandomBytes(80'000, 1000 + seed) : RandomBytes(40'000, seed);
       return got == wanted ? "" : "wrong bytes";
     }
     return "no tensor";
@@ -434,6 +425,24 @@ TEST(Retention, AHeadGrowsWithWhatLives) {
   EXPECT_NE(row, std::string::npos) << "what cannot come back shares a row";
   EXPECT_EQ(house.Load(160, "optimizer/m"), "");
   EXPECT_EQ(house.Load(159, "optimizer/m"), "");
+}
+
+// A collector judges by the date it began at: one that moves forward brings back what is deleted.
+TEST(Retention, TheDateOfWhatIsGoneNeverMovesForward) {
+  House house;
+  house.SaveMany(4);
+  const ForgetOptions at_once{.by = "", .policy = "", .grace_ms = 0};
+  ASSERT_TRUE(house.lake->Forget(house.ctx, "llama@v1", "old", at_once).ok());
+  const int64_t until_ms = house.Head().forgotten.at(1).until_ms;
+  for (const char* next : {"llama@v2", "llama@v3"}) {
+    house.clock.now_ms += kDay;
+    ASSERT_TRUE(house.lake->Forget(house.ctx, next, "old", at_once).ok());
+  }
+  const format::Head head = house.Head();
+  for (const uint64_t version : {1u, 2u, 3u}) {
+    EXPECT_LE(head.forgotten.at(version).until_ms, until_ms) << version;
+    EXPECT_EQ(head.forgotten.at(version), head.forgotten.at(1)) << "they share a row";
+  }
 }
 
 TEST(Retention, SaversThatKeepHouseGetAlong) {
