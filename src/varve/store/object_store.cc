@@ -13,6 +13,8 @@ bool KeyLetter(char letter) {
          std::string_view("._%~=+@,-").find(letter) != std::string_view::npos;
 }
 
+constexpr uint64_t kCompareBytes = 4 * kMiB;  // Read back at once.
+
 Error NoMultipart() {
   return Error(ErrorCode::kUnsupported, "this store has no multipart uploads");
 }
@@ -81,6 +83,20 @@ Result<UploadPage> ObjectStore::ListUploads(const OpContext&, std::string_view,
 }
 Result<Secret> ObjectStore::Presign(const OpContext&, const PresignRequest&) {
   return Error(ErrorCode::kUnsupported, "this store has no presigned URLs");
+}
+
+Result<bool> Holds(ObjectStore& store, const OpContext& ctx, const Key& key, ByteView body) {
+  VARVE_TRY(const ObjectInfo there, store.Head(ctx, key));
+  if (there.bytes != body.size()) return false;
+  Bytes window(std::min<uint64_t>(kCompareBytes, body.size()));
+  for (uint64_t at = 0; at < body.size();) {
+    const auto part = MutableByteView(window).first(std::min(window.size(), body.size() - at));
+    VARVE_TRY(const ObjectInfo read, store.GetRange(ctx, key, at, part));
+    static_cast<void>(read);
+    if (!std::ranges::equal(part, body.subspan(at, part.size()))) return false;
+    at += part.size();
+  }
+  return true;
 }
 
 Result<std::vector<ListedObject>> ListAll(const OpContext& ctx, ObjectStore& store,

@@ -224,6 +224,9 @@ class ObjectStore {
   virtual Result<Secret> Presign(const OpContext& ctx, const PresignRequest& request);
 };
 
+// Whether the object has exactly these bytes. Errors: of Head and GetRange.
+Result<bool> Holds(ObjectStore& store, const OpContext& ctx, const Key& key, ByteView body);
+
 // All pages of a listing. kResourceExhausted above `keys_max`.
 Result<std::vector<ListedObject>> ListAll(const OpContext& ctx, ObjectStore& store,
                                           std::string_view prefix, size_t keys_max = 100'000'000);

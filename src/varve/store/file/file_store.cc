@@ -15,8 +15,6 @@ namespace varve::store {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr uint64_t kCompareBytes = 1 * kMiB;  // Read at once to compare a repeated put.
-
 Etag EtagOf(ByteView body) { return Etag(hash::Blake3Of(body).Hex().substr(0, 32)); }
 
 bool IsPrivate(std::string_view key) {
@@ -178,21 +176,6 @@ Status FileStore::SettleFolders() {
   return OkStatus();
 }
 
-// Whether the object has exactly these bytes.
-Result<bool> FileStore::Holds(const OpContext& ctx, const Key& key, ByteView body) {
-  VARVE_TRY(const ObjectInfo there, Head(ctx, key));
-  if (there.bytes != body.size()) return false;
-  Bytes window(std::min<uint64_t>(kCompareBytes, body.size()));
-  for (uint64_t at = 0; at < body.size();) {
-    const auto part = MutableByteView(window).first(std::min(window.size(), body.size() - at));
-    VARVE_TRY(const ObjectInfo read, GetRange(ctx, key, at, part));
-    static_cast<void>(read);
-    if (!std::ranges::equal(part, body.subspan(at, part.size()))) return false;
-    at += part.size();
-  }
-  return true;
-}
-
 Result<ObjectInfo> FileStore::PutNew(const OpContext& ctx, const Key& key, ByteView body) {
   VARVE_CHECK_OK(CheckKey(ctx, key));
   const std::string path = PathOf(key);
@@ -202,7 +185,7 @@ Result<ObjectInfo> FileStore::PutNew(const OpContext& ctx, const Key& key, ByteV
     if (::link(file->path().c_str(), path.c_str()) != 0) {
       if (errno != EEXIST) return LostFolders(ErrnoError(errno, "write", path));
       // A repeated put of the same bytes is one put; anything else is a name used twice.
-      VARVE_TRY(const bool same, Holds(ctx, key, body));
+      VARVE_TRY(const bool same, Holds(*this, ctx, key, body));
       if (!same) {
         return std::move(
             Error(ErrorCode::kAlreadyExists, "the name was used before").At("put", path));

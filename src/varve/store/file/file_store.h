@@ -71,7 +71,6 @@ class FileStore final : public ObjectStore {
   Status SyncFolderOf(const Key& key);
   Status SettleFolders();
   void RemoveTrialFolders(const Key& key);
-  Result<bool> Holds(const OpContext& ctx, const Key& key, ByteView body);
 
   const std::string root_;
   std::mutex mutex_;

@@ -5,7 +5,6 @@
 namespace varve::store {
 namespace {
 
-constexpr uint64_t kCompareBytes = 4 * kMiB;  // Read back at once, to compare.
 constexpr int64_t kFirstContactMs = 1000;
 
 bool FromTheStore(const Error& error) {
@@ -74,23 +73,8 @@ Result<ObjectInfo> RetryStore::PutNew(const OpContext& ctx, const Key& key, Byte
   auto put = Repeat<ObjectInfo>(ctx, Pacer::LaneOf(key.str(), true),
                                 [&] { return inner_->PutNew(ctx, key, body); });
   if (put.ok() || put.error().code() != ErrorCode::kAlreadyExists) return put;
-  VARVE_TRY(const bool ours, Holds(ctx, key, body));
+  VARVE_TRY(const bool ours, Holds(*this, ctx, key, body));
   return ours ? Head(ctx, key) : put;
-}
-
-// Whether the object has exactly these bytes.
-Result<bool> RetryStore::Holds(const OpContext& ctx, const Key& key, ByteView body) {
-  VARVE_TRY(const ObjectInfo there, Head(ctx, key));
-  if (there.bytes != body.size()) return false;
-  Bytes window(std::min<uint64_t>(kCompareBytes, body.size()));
-  for (uint64_t at = 0; at < body.size();) {
-    const auto part = MutableByteView(window).first(std::min(window.size(), body.size() - at));
-    VARVE_TRY(const ObjectInfo read, GetRange(ctx, key, at, part));
-    static_cast<void>(read);
-    if (!std::ranges::equal(part, body.subspan(at, part.size()))) return false;
-    at += part.size();
-  }
-  return true;
 }
 
 std::unique_ptr<ObjectStore> RetryStore::Above(uint32_t levels) const {

@@ -58,7 +58,6 @@ class RetryStore final : public ForwardingStore {
                                  const std::string& token) override;
 
  private:
-  Result<bool> Holds(const OpContext& ctx, const Key& key, ByteView body);
   template <typename T, typename Call>
   Result<T> Repeat(const OpContext& ctx, const std::string& lane, const Call& call);
   const RetryOptions options_;
