@@ -25,8 +25,11 @@
 
 #include "varve/base/clock.h"
 #include "varve/exec/parallel.h"
+#include "varve/testing/wire/wire.h"
 
 namespace {
+
+using varve::wire::SendAll;
 
 constexpr uint64_t kContentBytes = uint64_t{64} << 20;
 constexpr size_t kHeadBytesMax = 64 * 1024;
@@ -79,15 +82,6 @@ std::string Decode(const std::string& text) {
 void Delay() {
   varve::Clock& clock = varve::SystemClock();
   if (delay_ms > 0) clock.SleepUntil(clock.SteadyNs() + delay_ms * 1'000'000);
-}
-
-bool SendAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t sent = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent <= 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(sent));
-  }
-  return true;
 }
 
 bool Answer(int fd, int status, const std::string& headers, std::string_view body = {}) {
@@ -321,24 +315,15 @@ int main(int argc, char** argv) {
       mmap(nullptr, kContentBytes, PROT_READ | PROT_WRITE, MAP_SHARED, content_fd, 0));
   for (uint64_t i = 0; i < kContentBytes / 8; ++i) content[i] = i * 0x9e3779b97f4a7c15u;
   signal(SIGPIPE, SIG_IGN);  // sendfile to a client that went away.
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  socklen_t length = sizeof address;
-  if (bind(listener, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
-      listen(listener, 1024) != 0 ||
-      getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) != 0)
-    return 1;
-  const std::string line = std::to_string(ntohs(address.sin_port)) + "\n";
+  const auto listening = varve::wire::ListenOnLoopback(port, 1024);
+  if (!listening.ok()) return 1;
+  const std::string line = std::to_string(listening->second) + "\n";
   if (write(STDOUT_FILENO, line.data(), line.size()) < 0) return 1;
   varve::ThreadPool pool({.name = "fast-s3", .threads = kConnectionsMax, .queue_max = 1024});
   for (;;) {
-    const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    const int fd = accept4(listening->first, nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) continue;
+    const int on = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (!pool.Submit([fd] { Connection(fd); }).ok()) close(fd);
   }

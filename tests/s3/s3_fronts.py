@@ -15,12 +15,12 @@ def varve(settings, *words, timeout=60):
     return subprocess.run([BIN / "varve", *words], env=settings, capture_output=True, text=True, timeout=timeout)
 
 
-class Proxy:
-    """An HTTP proxy that leads every name to one port, also through CONNECT; with `login`, only who gives it passes."""
+class Listener:
+    """Accepts connections on loopback until it is closed; each is served by `serve` in a thread of its own."""
 
-    def __init__(self, port, login=None):
-        self.target, self.login, self.requests, self.tunnels = port, login, 0, 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, family=socket.AF_INET, host="127.0.0.1"):
+        self.connections = 0
+        self.listener = socket.create_server((host, 0), family=family)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -30,7 +30,19 @@ class Proxy:
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            self.connections += 1
             threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+
+class Proxy(Listener):
+    """An HTTP proxy that leads every name to one port, also through CONNECT; with `login`, only who gives it passes."""
+
+    def __init__(self, port, login=None):
+        self.target, self.login, self.requests, self.tunnels = port, login, 0, 0
+        super().__init__()
 
     def serve(self, client):
         with contextlib.suppress(OSError, ValueError, AttributeError), client, client.makefile("rb") as asked:
@@ -59,9 +71,6 @@ class Proxy:
                     if method != "HEAD":
                         client.sendall(told.read(int(answer.get("content-length", 0))))
 
-    def close(self):
-        self.listener.close()
-
 
 def read_fields(stream):
     fields = {}
@@ -75,23 +84,12 @@ def write_fields(fields):
     return "".join(f"{name}: {value}\r\n" for name, value in fields.items())
 
 
-class Front:
+class Front(Listener):
     """Accepts connections and passes their bytes on to a port; `wrap` may put TLS before them."""
 
     def __init__(self, port, wrap=None, family=socket.AF_INET, host="127.0.0.1"):
-        self.target, self.wrap, self.connections = port, wrap, 0
-        self.listener = socket.create_server((host, 0), family=family)
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+        self.target, self.wrap = port, wrap
+        super().__init__(family, host)
 
     def serve(self, client):
         try:
@@ -117,6 +115,3 @@ class Front:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-
-    def close(self):
-        self.listener.close()

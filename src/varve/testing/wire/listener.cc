@@ -1,36 +1,25 @@
 #include "varve/testing/wire/listener.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "varve/testing/wire/wire.h"
+
 namespace varve::wire {
 namespace {
 
 constexpr time_t kIdleSeconds = 30;
+constexpr int kBacklog = 128;
 
 }  // namespace
 
 Result<std::unique_ptr<Listener>> Listener::Start(uint16_t port, std::string name,
                                                   std::function<void(int socket)> serve) {
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const int on = 1;
-  setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  socklen_t length = sizeof address;
-  if (listener < 0 || bind(listener, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
-      listen(listener, 128) != 0 ||
-      getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-    if (listener >= 0) close(listener);
-    return Error(ErrorCode::kUnavailable, "cannot listen on port " + std::to_string(port));
-  }
+  VARVE_TRY(const auto listening, ListenOnLoopback(port, kBacklog));
   return std::unique_ptr<Listener>(
-      new Listener(listener, ntohs(address.sin_port), std::move(name), std::move(serve)));
+      new Listener(listening.first, listening.second, std::move(name), std::move(serve)));
 }
 
 Listener::Listener(int socket, uint16_t port, std::string name,

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "varve/base/bytes.h"
+#include "varve/result.h"
 #include "varve/testing/wire/message.h"
 
 namespace varve::wire {
@@ -26,6 +28,9 @@ bool ReadBytes(Peer& peer, Message& message, uint64_t count);
 bool ReadAnswerBody(Peer& peer, const std::string& method, Message& answer);
 uint64_t BodyBytes(const Message& message);  // Of Content-Length; 0 without.
 bool SendAll(int socket, std::string_view bytes);
+// A socket that listens on loopback, and the port it got; `port` 0: any free one. kUnavailable when
+// it is taken. The caller closes it.
+Result<std::pair<int, uint16_t>> ListenOnLoopback(uint16_t port, int backlog);
 // Closes with a reset instead of an orderly end.
 void Reset(int socket);
 
