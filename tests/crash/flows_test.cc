@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -17,8 +16,10 @@
 #include "varve/store/memory/memory_store.h"
 #include "varve/store/retry/retry_store.h"
 #include "varve/store/s3/s3_store.h"
+#include "varve/testing/fake_s3/client_config.h"
 #include "varve/testing/fake_s3/fake_s3.h"
 #include "varve/testing/impatient_clock.h"
+#include "varve/testing/random_bytes.h"
 
 namespace varve::lake {
 namespace {
@@ -86,13 +87,8 @@ class Proven final : public store::ForwardingStore {
 class OnFakeS3 final : public Place {
  public:
   StorePtr Fresh() override {
-    store::S3Config config;
-    config.bucket = "fake";
-    config.prefix = "lake" + std::to_string(++count_);
-    config.endpoint = fake_->endpoint();
-    config.path_style = true;
-    config.credentials = {"fakekey", "fakesecret", "", 0};
-    return std::make_shared<Proven>(std::make_shared<store::S3Store>(config));
+    return std::make_shared<Proven>(std::make_shared<store::S3Store>(
+        fake::ClientConfig(fake_->endpoint(), "lake" + std::to_string(++count_))));
   }
   fake::FakeS3* server() override { return fake_.get(); }
 
@@ -103,15 +99,9 @@ class OnFakeS3 final : public Place {
 
 // --- What is saved, and how it is read back. ---
 
-Bytes Values(size_t bytes, uint64_t seed) {
-  SeededRandom random(seed);
-  Bytes values(bytes);
-  for (std::byte& value : values) value = static_cast<std::byte>(random.Next64() >> 3);
-  return values;
-}
-
 Content State(uint64_t weights_seed, uint64_t moments_seed) {
-  return {{"model/w", Values(4096, weights_seed)}, {"optim/m", Values(800, moments_seed)}};
+  return {{"model/w", RandomBytes(4096, weights_seed)},
+          {"optim/m", RandomBytes(800, moments_seed)}};
 }
 
 std::unique_ptr<Lake> OpenOn(StorePtr store) {
@@ -223,7 +213,8 @@ Flow PutFlow() {
           [](World& world) {
             HoldOldVersions(world);
             fs::create_directories(world.files + "/sub");
-            const Content content{{"a.bin", Values(300'000, 7)}, {"sub/b.txt", Values(10, 8)}};
+            const Content content{{"a.bin", RandomBytes(300'000, 7)},
+                                  {"sub/b.txt", RandomBytes(10, 8)}};
             for (const auto& [path, bytes] : content)
               std::ofstream(world.files + "/" + path) << AsText(bytes);
             Content flat;  // ReadFile gives a file under its path.

@@ -9,6 +9,7 @@
 #include "varve/base/random.h"
 #include "varve/store/retry/retry_store.h"
 #include "varve/store/s3/s3_store.h"
+#include "varve/testing/fake_s3/client_config.h"
 #include "varve/testing/fake_s3/fake_s3.h"
 #include "varve/testing/liar/liar.h"
 #include "varve/transfer/files.h"
@@ -28,12 +29,7 @@ std::string ReadAll(const std::string& path) {
 // Sends and fetches all files under `prefix`; the requests that it took.
 uint64_t Move(liar::Liar& proxy, const std::string& prefix, const fs::path& sent,
               const fs::path& got) {
-  store::S3Config config;
-  config.bucket = "fake";
-  config.prefix = prefix;
-  config.endpoint = proxy.endpoint();
-  config.path_style = true;
-  config.credentials = {"fakekey", "fakesecret", ""};
+  const store::S3Config config = fake::ClientConfig(proxy.endpoint(), prefix);
   const store::RetryOptions brief{
       .tries_max = 8, .backoff_ms = 1, .throttle_backoff_ms = 2, .backoff_max_ms = 2000};
   Engine engine(std::make_shared<store::RetryStore>(std::make_shared<store::S3Store>(config), brief,

@@ -10,19 +10,13 @@
 
 #include "varve/base/random.h"
 #include "varve/codec/bitpack.h"
+#include "varve/testing/random_bytes.h"
 
 namespace varve::codec {
 namespace {
 
-Bytes Noise(size_t bytes, uint64_t seed) {
-  SeededRandom random(seed);
-  Bytes out(bytes);
-  for (std::byte& byte : out) byte = static_cast<std::byte>(random.Next64());
-  return out;
-}
-
 TEST(Planes, PortableFollowsTheDefinition) {
-  const Bytes raw = Noise(7 * 4, 1);
+  const Bytes raw = RandomBytes(7 * 4, 1);
   Bytes planes(raw.size());
   SplitPlanesPortable(raw, 4, true, 0, planes.data());
   for (size_t i = 0; i < 7; ++i) {
@@ -37,7 +31,7 @@ TEST(Planes, PortableFollowsTheDefinition) {
 
 TEST(Planes, KernelsAgreeAndInvertAtEveryLengthAndAlignment) {
   SeededRandom random(2);
-  const Bytes input = Noise(8 * 700 + 64, 3);
+  const Bytes input = RandomBytes(8 * 700 + 64, 3);
   for (int round = 0; round < 1500; ++round) {
     const uint32_t width = 2U << random.Between(0, 2);
     const size_t n = random.Between(0, round % 3 == 0 ? 600 : 70), skew = random.Between(0, 33);
@@ -64,7 +58,7 @@ TEST(BitPack, EveryRangeAndLengthComesBack) {
       const BitRange range{shift, width};
       const auto constant = static_cast<uint8_t>(0xA5 & ~range.Mask());
       for (size_t n = 1; n < 100; ++n) {
-        Bytes plane = Noise(n, n);
+        Bytes plane = RandomBytes(n, n);
         for (std::byte& byte : plane) {
           byte = (byte & std::byte{range.Mask()}) | std::byte{constant};
         }

@@ -177,7 +177,7 @@ TEST(GcCase03, AWriterSuspendedAtEveryRequestWhileCollectionsPass) {
         VARVE_EXPECT_OK(other->Forget(kGcCtx, "c@v2", "litter", kGcAtOnce));
         VARVE_EXPECT_OK(other->CollectGarbage(kGcCtx, kGcNow));
       };
-      const Bytes weights = GcValues(160, 2), moments = GcValues(80, 99);  // w is that of v4.
+      const Bytes weights = RandomBytes(160, 2), moments = RandomBytes(80, 99);  // w is that of v4.
       const auto save = [&]() -> Result<SaveReport> {
         VARVE_TRY(auto session, lake->BeginSave(kGcCtx, "a", {}));
         VARVE_CHECK_OK(session->AddTensor(kGcCtx, "w", codec::DType::kF32, {40}, weights, hold));
@@ -215,7 +215,7 @@ TEST(GcCase07, AWriterOlderThanTheOldestListWritesEverythingAgain) {
   const auto other = GcOpen(memory);
   const auto hooked = std::make_shared<HookStore>(memory);
   const auto lake = GcOpen(hooked);
-  const Bytes weights = GcValues(160, 2), moments = GcValues(80, 99);
+  const Bytes weights = RandomBytes(160, 2), moments = RandomBytes(80, 99);
   auto session = lake->BeginSave(kGcCtx, "a", {});
   ASSERT_TRUE(session.ok());
   for (const auto& [name, bytes] : {std::pair{"w", &weights}, std::pair{"m", &moments}}) {
@@ -244,7 +244,7 @@ TEST(GcCase02, ARefusedCommitLeavesItsObjectsToTheCollector) {
   SaveOptions options;
   options.aliases = {"paper"};
   auto session = lake->BeginSave(kGcCtx, "a", options);
-  const Bytes values = GcValues(80, 77);
+  const Bytes values = RandomBytes(80, 77);
   VARVE_EXPECT_OK((*session)->AddTensor(kGcCtx, "x", codec::DType::kF32, {20}, values,
                                         SaveSession::Hold::kCopy));
   EXPECT_EQ((*session)->Commit(kGcCtx).error().code(), ErrorCode::kAlreadyExists);
@@ -258,7 +258,7 @@ TEST(GcCase02, ARefusedCommitLeavesItsObjectsToTheCollector) {
 TEST(GcCase04, TwoSavesOfOneArtifactAroundASweep) {
   const auto memory = GcLittered();
   const auto lake = GcOpen(memory);
-  const Bytes weights = GcValues(160, 60), moments = GcValues(80, 61);
+  const Bytes weights = RandomBytes(160, 60), moments = RandomBytes(80, 61);
   auto slow = lake->BeginSave(kGcCtx, "a", {});
   VARVE_EXPECT_OK((*slow)->AddTensor(kGcCtx, "w", codec::DType::kF32, {40}, weights,
                                      SaveSession::Hold::kBorrow));
@@ -560,7 +560,8 @@ TEST(GcCase28, ATagKeepsItsVersionAndNoOther) {
 TEST(GcCase30, AnAppenderOnABaseThatIsRemoved) {
   const auto memory = GcLittered();
   const auto lake = GcOpen(memory);
-  const Bytes weights = GcValues(160, 2), moments = GcValues(80, 91), others = GcValues(80, 92);
+  const Bytes weights = RandomBytes(160, 2), moments = RandomBytes(80, 91),
+              others = RandomBytes(80, 92);
   const auto begin = [&](const Bytes& m) {
     auto session = lake->BeginSave(kGcCtx, "a", {});
     VARVE_EXPECT_OK((*session)->AddTensor(kGcCtx, "w", codec::DType::kF32, {40}, weights,

@@ -39,7 +39,7 @@ struct Yard {
   OpContext ctx{clock, OsRandom()};
   std::shared_ptr<store::MemoryStore> memory = std::make_shared<store::MemoryStore>();
   std::shared_ptr<UploadStore> refusing = std::make_shared<UploadStore>(memory);
-  const Bytes body = GcValues(800, 1);
+  const Bytes body = RandomBytes(800, 1);
 
   // Of three sessions: 77 is dead, 78 wrote an hour ago, 79 began an hour ago. And one that is not
   // the lake's.

@@ -77,7 +77,7 @@ TEST(Gone, ASaveWithAParentThatIsCollectedUnderIt) {
   AtEveryRequest([](Lake& lake) -> Status {
     SaveOptions options;
     options.parents = {"a@v1"};
-    const Bytes weights = GcValues(160, 1);
+    const Bytes weights = RandomBytes(160, 1);
     VARVE_TRY(auto session, lake.BeginSave(kGcCtx, "b", std::move(options)));
     VARVE_CHECK_OK(session->AddTensor(kGcCtx, "w", codec::DType::kF32, {40}, weights,
                                       SaveSession::Hold::kBorrow));

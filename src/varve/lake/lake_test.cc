@@ -5,13 +5,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
-
 #include "varve/base/random.h"
 #include "varve/exec/parallel.h"
 #include "varve/store/fault/fault_store.h"
 #include "varve/store/memory/memory_store.h"
 #include "varve/testing/impatient_clock.h"
+#include "varve/testing/random_bytes.h"
 
 namespace varve::lake {
 namespace {
@@ -23,16 +22,6 @@ using store::MemoryStore;
 const OpContext kCtx = ImpatientContext();
 constexpr LakeOptions kSmall{
     .cpu_threads = 2, .transfers = 2, .memory_bytes = 128 * kMiB, .compress = true};
-
-Bytes Values(size_t bytes, uint64_t seed) {
-  SeededRandom random(seed);
-  Bytes values(bytes);
-  for (size_t i = 0; i + 8 <= bytes; i += 8) {
-    const uint64_t word = random.Next64();
-    std::memcpy(values.data() + i, &word, 8);
-  }
-  return values;
-}
 
 std::unique_ptr<Lake> OpenOn(std::shared_ptr<store::ObjectStore> store) {
   auto opened = Lake::Open(kCtx, std::move(store), kSmall);
@@ -84,7 +73,7 @@ void ExpectLoads(Lake& lake, std::string_view address, const State& wanted) {
 
 TEST(Lake, SavesSharesAndLoads) {
   const auto lake = OpenOn(FreshStore());
-  State state{Values(20 * kMiB, 1), Values(9 * kMiB, 2)};
+  State state{RandomBytes(20 * kMiB, 1), RandomBytes(9 * kMiB, 2)};
   const auto first = Save(*lake, state);
   ASSERT_TRUE(first.ok()) << first.error().ToString();
   EXPECT_EQ(first->version, 1u);
@@ -107,8 +96,8 @@ TEST(Lake, SavesSharesAndLoads) {
 
 // Kills the save at every request, before and after it is applied; loses every answer; fails once.
 TEST(Lake, AFaultAtEveryRequestLeavesThePreviousVersionAndNothingHalfVisible) {
-  const State old_state{Values(9 * kMiB, 3), Values(1 * kMiB, 4)};
-  const State new_state{Values(9 * kMiB, 5), Values(1 * kMiB, 6)};
+  const State old_state{RandomBytes(9 * kMiB, 3), RandomBytes(1 * kMiB, 4)};
+  const State new_state{RandomBytes(9 * kMiB, 5), RandomBytes(1 * kMiB, 6)};
   for (const Fault fault : {Fault::kCrashBefore, Fault::kCrashAfter, Fault::kLoseAnswer,
                             Fault::kRefuse, Fault::kFull}) {
     bool struck = true;
@@ -142,7 +131,7 @@ TEST(Lake, AFaultAtEveryRequestLeavesThePreviousVersionAndNothingHalfVisible) {
 
 TEST(Lake, ADamagedByteIsNeverReturned) {
   const auto memory = FreshStore();
-  const State state{Values(3 * kMiB, 7), Values(1 * kMiB, 8)};
+  const State state{RandomBytes(3 * kMiB, 7), RandomBytes(1 * kMiB, 8)};
   ASSERT_TRUE(Save(*OpenOn(memory), state).ok());
   const auto objects = store::ListAll(kCtx, *memory, "");
   SeededRandom random(9);
@@ -176,7 +165,8 @@ TEST(Lake, ConcurrentSaversLoseNothingAndNumberWithoutAGap) {
   const auto save_one = [&](size_t i) -> Status {
     const auto lake = OpenOn(memory);
     for (uint64_t round = 0; round < 5; ++round) {
-      VARVE_TRY(const auto report, Save(*lake, {Values(1000 * 8, i * 10 + round), Values(80, 1)}));
+      VARVE_TRY(const auto report,
+                Save(*lake, {RandomBytes(1000 * 8, i * 10 + round), RandomBytes(80, 1)}));
       static_cast<void>(report);
     }
     return OkStatus();
@@ -194,20 +184,23 @@ TEST(Lake, HistoryFoldsAndStaysReachable) {
   for (int64_t i = 1; i <= 200; ++i) {
     SaveOptions options;
     options.step = i;
-    ASSERT_TRUE(Save(*lake, {Values(80, 1), Values(80, static_cast<uint64_t>(i))}, options).ok());
+    ASSERT_TRUE(
+        Save(*lake, {RandomBytes(80, 1), RandomBytes(80, static_cast<uint64_t>(i))}, options).ok());
   }
   EXPECT_EQ(lake->History(kCtx, "llama", 1000)->size(), 200u);
   for (const uint64_t version : {1UL, 63UL, 64UL, 65UL, 128UL, 137UL, 200UL}) {
     const auto info = lake->Describe(kCtx, "llama@v" + std::to_string(version));
     ASSERT_TRUE(info.ok()) << info.error().ToString();
     EXPECT_EQ(info->entry.step, static_cast<int64_t>(version));
-    ExpectLoads(*lake, "llama@v" + std::to_string(version), {Values(80, 1), Values(80, version)});
+    ExpectLoads(*lake, "llama@v" + std::to_string(version),
+                {RandomBytes(80, 1), RandomBytes(80, version)});
   }
 }
 
 TEST(Lake, LabelsAndForgetting) {
   const auto lake = OpenOn(FreshStore());
-  for (uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(Save(*lake, {Values(80, i), Values(80, i)}).ok());
+  for (uint64_t i = 1; i <= 3; ++i)
+    ASSERT_TRUE(Save(*lake, {RandomBytes(80, i), RandomBytes(80, i)}).ok());
   ASSERT_TRUE(lake->SetAlias(kCtx, "llama", "best", "llama@v2").ok());
   ASSERT_TRUE(lake->SetTag(kCtx, "llama", "paper", "llama@best").ok());
   EXPECT_EQ(lake->SetTag(kCtx, "llama", "paper", "llama@v3").error().code(),
@@ -215,18 +208,19 @@ TEST(Lake, LabelsAndForgetting) {
   EXPECT_EQ(lake->Forget(kCtx, "llama@best", "old").error().code(), ErrorCode::kConflict);
   ASSERT_TRUE(lake->Forget(kCtx, "llama@v3", "diverged").ok());
   EXPECT_EQ(lake->OpenAt(kCtx, "llama@v3").error().code(), ErrorCode::kGone);
-  ExpectLoads(*lake, "llama@latest", {Values(80, 2), Values(80, 2)});
+  ExpectLoads(*lake, "llama@latest", {RandomBytes(80, 2), RandomBytes(80, 2)});
   const auto missing = lake->OpenAt(kCtx, "lama");
   EXPECT_EQ(missing.error().code(), ErrorCode::kNotFound);
   EXPECT_NE(missing.error().message().find("'llama'"), std::string::npos);
-  EXPECT_EQ(Save(*lake, {Values(80, 1), Values(80, 1)})->version, 4u) << "numbers are never reused";
+  EXPECT_EQ(Save(*lake, {RandomBytes(80, 1), RandomBytes(80, 1)})->version, 4u)
+      << "numbers are never reused";
 }
 
 TEST(Lake, CopiesKeepCommitIds) {
   const auto source = OpenOn(FreshStore()), destination = OpenOn(FreshStore());
-  const State state{Values(9 * kMiB, 1), Values(kMiB, 2)};
+  const State state{RandomBytes(9 * kMiB, 1), RandomBytes(kMiB, 2)};
   const auto saved = Save(*source, state);
-  ASSERT_TRUE(Save(*source, {state.weights, Values(kMiB, 3)}).ok());
+  ASSERT_TRUE(Save(*source, {state.weights, RandomBytes(kMiB, 3)}).ok());
   const auto copied = destination->CopyFrom(kCtx, *source, "llama");
   ASSERT_TRUE(copied.ok()) << copied.error().ToString();
   EXPECT_EQ(copied->versions_copied, 2u);
@@ -237,7 +231,7 @@ TEST(Lake, CopiesKeepCommitIds) {
 
 TEST(Lake, ADamagedVersionIsNoBaseAndNoReasonToLoseTheNext) {
   const auto memory = FreshStore();
-  const State state{Values(80, 1), Values(80, 2)};
+  const State state{RandomBytes(80, 1), RandomBytes(80, 2)};
   const auto first = Save(*OpenOn(memory), state);
   ASSERT_TRUE(first.ok());
   const std::string key = store::ListAll(kCtx, *memory, "meta/")->front().key.str();
@@ -250,7 +244,7 @@ TEST(Lake, ADamagedVersionIsNoBaseAndNoReasonToLoseTheNext) {
 
 TEST(Lake, APackThatWasCutShortIsNotReused) {
   const auto memory = FreshStore();
-  const State state{Values(80, 1), Values(80, 2)};
+  const State state{RandomBytes(80, 1), RandomBytes(80, 2)};
   ASSERT_TRUE(Save(*OpenOn(memory), state).ok());
   const store::Key pack = store::ListAll(kCtx, *memory, "pack/")->front().key;
   const auto whole = memory->Get(kCtx, pack, {});
@@ -264,7 +258,7 @@ TEST(Lake, APackThatWasCutShortIsNotReused) {
 TEST(Lake, APackDeletedBehindAnOpenLakeIsNotReused) {
   const auto memory = FreshStore();
   const auto lake = OpenOn(memory);
-  const State state{Values(80, 1), Values(80, 2)};
+  const State state{RandomBytes(80, 1), RandomBytes(80, 2)};
   for (int saves = 0; saves < 3; ++saves) ASSERT_TRUE(Save(*lake, state).ok());
   const auto packs = store::ListAll(kCtx, *memory, "pack/");
   for (const store::ListedObject& pack : *packs)

@@ -27,8 +27,7 @@ Status CheckWords(std::string_view owner, std::string_view reason) {
 }
 
 bool SameWords(const format::Tombstone& one, const format::Tombstone& other) {
-  return std::tie(one.by, one.policy, one.reason) ==
-         std::tie(other.by, other.policy, other.reason);
+  return std::tie(one.by, one.policy, one.reason) == std::tie(other.by, other.policy, other.reason);
 }
 
 // Writes `row` over the one of the same version and owner, in order.

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include "varve/lake/lake.h"
 #include "varve/store/fault/fault_store.h"
 #include "varve/store/memory/memory_store.h"
+#include "varve/testing/random_bytes.h"
 
 namespace varve::lake {
 
@@ -88,16 +88,6 @@ inline constexpr LakeOptions kGcLake{
     .cpu_threads = 1, .transfers = 1, .memory_bytes = 128 * kMiB, .compress = false};
 inline const GcOptions kGcNow{.apply = true, .force = true, .grace_ms = 0, .holder = "test"};
 
-inline Bytes GcValues(size_t bytes, uint64_t seed) {
-  SeededRandom random(seed);
-  Bytes values(bytes);
-  for (size_t i = 0; i + 8 <= bytes; i += 8) {
-    const uint64_t word = random.Next64();
-    std::memcpy(values.data() + i, &word, 8);
-  }
-  return values;
-}
-
 inline std::unique_ptr<Lake> GcOpen(std::shared_ptr<store::ObjectStore> store) {
   auto opened = Lake::Open(kGcCtx, std::move(store), kGcLake);
   EXPECT_TRUE(opened.ok()) << opened.error().ToString();
@@ -107,7 +97,7 @@ inline std::unique_ptr<Lake> GcOpen(std::shared_ptr<store::ObjectStore> store) {
 // A version of two tensors: `w` from one seed, `m` from another.
 inline Result<SaveReport> GcSave(Lake& lake, const std::string& name, uint64_t w, uint64_t m,
                                  SaveSession::Hold hold = SaveSession::Hold::kCopy) {
-  const Bytes weights = GcValues(160, w), moments = GcValues(80, m);
+  const Bytes weights = RandomBytes(160, w), moments = RandomBytes(80, m);
   VARVE_TRY(auto session, lake.BeginSave(kGcCtx, name, {}));
   VARVE_CHECK_OK(session->AddTensor(kGcCtx, "w", codec::DType::kF32, {40}, weights, hold));
   VARVE_CHECK_OK(session->AddTensor(kGcCtx, "m", codec::DType::kF32, {20}, moments, hold));
@@ -118,7 +108,7 @@ inline Status GcLoads(Lake& lake, const std::string& address, uint64_t w, uint64
   VARVE_TRY(auto version, lake.OpenAt(kGcCtx, address));
   Bytes weights(160), moments(80);
   VARVE_CHECK_OK(version->ReadTensors(kGcCtx, {{0, weights}, {1, moments}}));
-  if (weights == GcValues(160, w) && moments == GcValues(80, m)) return OkStatus();
+  if (weights == RandomBytes(160, w) && moments == RandomBytes(80, m)) return OkStatus();
   return Error(ErrorCode::kInternal, "another value came back");
 }
 

@@ -9,16 +9,10 @@
 
 #include "varve/base/random.h"
 #include "varve/exec/parallel.h"
+#include "varve/testing/random_bytes.h"
 
 namespace varve::store {
 namespace {
-
-Bytes Pattern(size_t bytes, uint64_t seed) {
-  SeededRandom random(seed);
-  Bytes pattern(bytes);
-  for (std::byte& byte : pattern) byte = static_cast<std::byte>(random.Next64());
-  return pattern;
-}
 
 std::string TextOf(const Result<GetReply>& reply) {
   return reply.ok() ? std::string(AsText(reply->body)) : reply.error().ToString();
@@ -48,7 +42,7 @@ void ReadsAndWrites(ObjectStore& store) {
   EXPECT_EQ(store.Head(ctx, key)->bytes, 10u);
   ASSERT_TRUE(store.PutNew(ctx, Key("empty"), {}).ok());
   EXPECT_EQ(TextOf(store.Get(ctx, Key("empty"), {})), "");
-  const Bytes big = Pattern(20 * kMiB + 3, 1);
+  const Bytes big = RandomBytes(20 * kMiB + 3, 1);
   ASSERT_TRUE(store.PutNew(ctx, Key("pack/00/big"), big).ok());
   Bytes back(big.size());
   ASSERT_TRUE(store.GetRange(ctx, Key("pack/00/big"), 0, back).ok());
@@ -176,11 +170,11 @@ void Multipart(ObjectStore& store) {
   if (!store.features().multipart) return;
   const OpContext ctx;
   const Key key("pack/01/large+=");
-  const Bytes body = Pattern(5 * kMiB + 11, 2);
+  const Bytes body = RandomBytes(5 * kMiB + 11, 2);
   const ByteView first = ByteView(body).first(5 * kMiB), second = ByteView(body).subspan(5 * kMiB);
   const auto id = store.CreateMultipart(ctx, key);
   ASSERT_TRUE(id.ok()) << id.error().ToString();
-  MustPut(store, key, *id, 1, Pattern(5 * kMiB, 3));           // Replaced below.
+  MustPut(store, key, *id, 1, RandomBytes(5 * kMiB, 3));       // Replaced below.
   const PartReply last = MustPut(store, key, *id, 7, second);  // In any order, with gaps.
   const PartReply head = MustPut(store, key, *id, 1, first);
   EXPECT_EQ(CodeOf(store.Head(ctx, key)), ErrorCode::kNotFound) << "visible before it is complete";

@@ -7,6 +7,7 @@
 #include "varve/base/random.h"
 #include "varve/http/transport.h"
 #include "varve/store/s3/s3_store.h"
+#include "varve/testing/fake_s3/client_config.h"
 #include "varve/testing/fake_s3/fake_s3.h"
 
 namespace varve::store {
@@ -61,13 +62,7 @@ void UseUrls(ObjectStore& store) {
 TEST(Presign, OnTheFake) {
   const auto fake = fake::FakeS3::Start({});
   ASSERT_TRUE(fake.ok());
-  S3Config config;
-  config.bucket = "fake";
-  config.prefix = "lake";
-  config.endpoint = (*fake)->endpoint();
-  config.path_style = true;
-  config.credentials = {"fakekey", "fakesecret", "", 0};
-  S3Store store(config);
+  S3Store store(fake::ClientConfig((*fake)->endpoint()));
   UseUrls(store);
 }
 

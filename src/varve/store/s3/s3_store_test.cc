@@ -17,6 +17,7 @@
 #include "varve/base/random.h"
 #include "varve/store/conformance/conformance.h"
 #include "varve/store/s3/signing/sigv4.h"
+#include "varve/testing/fake_s3/client_config.h"
 #include "varve/testing/fake_s3/fake_s3.h"
 
 namespace varve::store {
@@ -37,15 +38,7 @@ class FakeS3Test : public testing::Test {
  protected:
   FakeS3Test() : fake_(std::move(fake::FakeS3::Start({})).value()) {}
 
-  S3Config Config() const {
-    S3Config config;
-    config.bucket = "fake";
-    config.prefix = "lake";
-    config.endpoint = fake_->endpoint();
-    config.path_style = true;
-    config.credentials = {"fakekey", "fakesecret", "", 0};
-    return config;
-  }
+  S3Config Config() const { return fake::ClientConfig(fake_->endpoint()); }
 
   const OpContext ctx_;
   std::unique_ptr<fake::FakeS3> fake_;

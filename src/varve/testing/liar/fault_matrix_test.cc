@@ -14,6 +14,7 @@
 #include "varve/base/random.h"
 #include "varve/store/retry/retry_store.h"
 #include "varve/store/s3/s3_store.h"
+#include "varve/testing/fake_s3/client_config.h"
 #include "varve/testing/fake_s3/fake_s3.h"
 #include "varve/testing/liar/liar.h"
 
@@ -151,7 +152,7 @@ class FaultMatrix : public testing::Test {
   FaultMatrix()
       : fake_(std::move(fake::FakeS3::Start({})).value()),
         liar_(std::move(Liar::Start({.port = 0, .upstream_port = fake_->port()})).value()),
-        truth_(std::make_shared<store::S3Store>(Config(fake_->endpoint()))) {
+        truth_(std::make_shared<store::S3Store>(fake::ClientConfig(fake_->endpoint()))) {
     MakeClient();
   }
 
@@ -160,19 +161,10 @@ class FaultMatrix : public testing::Test {
     const store::RetryOptions brief{
         .tries_max = 4, .backoff_ms = 1, .throttle_backoff_ms = 1, .backoff_max_ms = 5};
     client_ = std::make_unique<store::RetryStore>(
-        std::make_shared<store::S3Store>(Config(liar_->endpoint())), brief,
+        std::make_shared<store::S3Store>(fake::ClientConfig(liar_->endpoint())), brief,
         std::make_shared<store::Pacer>(1'000'000));
   }
 
-  static store::S3Config Config(const std::string& endpoint) {
-    store::S3Config config;
-    config.bucket = "fake";
-    config.prefix = "lake";
-    config.endpoint = endpoint;
-    config.path_style = true;
-    config.credentials = {"fakekey", "fakesecret", ""};
-    return config;
-  }
   std::string Name(const char* kind) { return std::string(kind) + std::to_string(++names_); }
   std::string TruthOf(const Key& key) {
     const auto now = truth_->Get(ctx_, key, {});

@@ -12,8 +12,10 @@
 #include "varve/lake/lake.h"
 #include "varve/store/retry/retry_store.h"
 #include "varve/store/s3/s3_store.h"
+#include "varve/testing/fake_s3/client_config.h"
 #include "varve/testing/fake_s3/fake_s3.h"
 #include "varve/testing/liar/liar.h"
+#include "varve/testing/random_bytes.h"
 
 namespace varve::liar {
 namespace {
@@ -40,24 +42,14 @@ std::vector<Lie> Lively() {
 }
 
 std::shared_ptr<store::ObjectStore> StoreAt(const std::string& endpoint) {
-  store::S3Config config;
-  config.bucket = "fake";
-  config.prefix = "lake";
-  config.endpoint = endpoint;
-  config.path_style = true;
-  config.credentials = {"fakekey", "fakesecret", ""};
   const store::RetryOptions brief{
       .tries_max = 6, .backoff_ms = 1, .throttle_backoff_ms = 2, .backoff_max_ms = 5};
-  return std::make_shared<store::RetryStore>(std::make_shared<store::S3Store>(config), brief,
-                                             std::make_shared<store::Pacer>(1'000'000));
+  return std::make_shared<store::RetryStore>(
+      std::make_shared<store::S3Store>(fake::ClientConfig(endpoint)), brief,
+      std::make_shared<store::Pacer>(1'000'000));
 }
 
-Bytes Values(uint64_t seed) {
-  SeededRandom random(seed);
-  Bytes values(kValueBytes);
-  for (std::byte& each : values) each = static_cast<std::byte>(random.Next64());
-  return values;
-}
+Bytes Values(uint64_t seed) { return RandomBytes(kValueBytes, seed); }
 
 Result<uint64_t> Save(const OpContext& ctx, lake::Lake& lake, uint64_t seed) {
   const Bytes values = Values(seed);
