@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "varve/hash/hash.h"
+#include "varve/store/s3/checksum.h"
 #include "varve/store/s3/md5.h"
 
 namespace varve::fake {
@@ -66,10 +67,12 @@ std::string BodyRefusal(const HttpRequest& request) {
   }
   const std::string md5 = Header(request, "content-md5");
   if (!md5.empty() && md5 != hash::ToBase64(store::Md5(request.body))) return "BadDigest";
+  if (request.method == "POST") return "";  // Of a completion the others are the object's.
+  const std::string crc32c = Header(request, "x-amz-checksum-crc32c");
+  const store::Sum sum = store::SumOf(store::Checksum::kCrc32c, request.body);
+  if (!crc32c.empty() && crc32c != sum.value) return "BadDigest";
   const std::string crc = Header(request, "x-amz-checksum-crc64nvme");
-  // Of a completion it is the object's.
-  if (crc.empty() || request.method == "POST") return "";
-  return crc == Crc64NvmeText(request.body) ? "" : "BadDigest";
+  return crc.empty() || crc == Crc64NvmeText(request.body) ? "" : "BadDigest";
 }
 
 }  // namespace

@@ -449,6 +449,22 @@ TEST_F(FaultMatrix, OtherWaysBySeed) {
   }
 }
 
+// F18 after F21: a server that refuses one checksum after the other is still sent one.
+TEST_F(FaultMatrix, DamageIsNoticedWhateverChecksumsWereRefused) {
+  for (uint32_t refused = 0; refused <= 2; ++refused) {
+    MakeClient();
+    if (refused > 0) liar_->Tell({.lie = Lie::kNoChecksum400, .classes = "WC", .times = refused});
+    const Outcome taught = Write();
+    EXPECT_TRUE(taught.ok) << refused << ": " << taught.error;
+    liar_->Calm();
+    liar_->Tell({.lie = Lie::kFlipRequest, .classes = "WC", .times = 1});
+    const Outcome outcome = Write();
+    EXPECT_TRUE(outcome.ok) << outcome.error;
+    EXPECT_TRUE(outcome.honest) << "damaged bytes were acknowledged after refusals: " << refused;
+    liar_->Calm();
+  }
+}
+
 // The proxy itself: what passes untouched is the truth, in order and in bulk.
 TEST_F(FaultMatrix, PassesTheTruthWhenCalm) {
   SeededRandom random(7);
