@@ -126,6 +126,17 @@ inline std::set<std::string> GcKeys(store::ObjectStore& store, std::string_view 
   return keys;
 }
 
+// A store of its own with the same objects, so that each attempt meets the same names.
+inline std::shared_ptr<store::MemoryStore> GcCopy(store::ObjectStore& from) {
+  auto memory = std::make_shared<store::MemoryStore>();
+  for (const std::string& key : GcKeys(from, "")) {
+    const auto object = from.Get(kGcCtx, store::Key(key), {});
+    EXPECT_TRUE(object.ok()) << key;
+    if (object.ok()) VARVE_EXPECT_OK(memory->PutNew(kGcCtx, store::Key(key), object->body));
+  }
+  return memory;
+}
+
 // Two artifacts: "a" has v1 (forgotten), v2, v3 (forgotten), v4, sharing `w` in pairs; "b" has one
 // version; and a pack and a commit object that no head names.
 inline std::shared_ptr<store::MemoryStore> GcLittered() {
