@@ -224,10 +224,9 @@ Result<UploadPage> S3Store::ListUploads(const OpContext& ctx, std::string_view p
   const std::string root = client_.config().prefix + "/";
   const std::string wanted = root + std::string(prefix);
   Call call{.method = "GET", .key = "", .reply_bytes_max = kReplyBytesMax};
-  call.query = {{"uploads", ""},
-                {"encoding-type", "url"},
-                {"max-uploads", std::to_string(kListPageMax)},
-                {"prefix", wanted}};
+  // Without encoding-type, which our keys do not need: Ceph RGW encodes them then and does not say
+  // so.
+  call.query = {{"uploads", ""}, {"max-uploads", std::to_string(kListPageMax)}, {"prefix", wanted}};
   if (!token.empty()) {
     const size_t cut = token.find(kTokenSeparator);
     call.query.emplace_back("key-marker", token.substr(0, cut));
