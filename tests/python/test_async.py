@@ -128,7 +128,8 @@ def test_an_interpreter_that_ends_waits_for_its_saves(tmp_path):
 
 
 INTERRUPTED = """
-import sys, torch, varve
+import signal, sys, torch, varve
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Whoever started the tests in the background had it ignored.
 lake = varve.open(sys.argv[1], create=True, cpu_threads=1, memory_bytes=64 << 20)
 lake.save("m", {"t": torch.ones(1)})
 state = {i: torch.randn(32 << 20) for i in range(4)}  # 4 x 128 MiB.
