@@ -64,7 +64,12 @@ class Collector {
     VARVE_TRY(const format::Descriptor descriptor, format::DecodeDescriptor(AsText(reply.body)));
     VARVE_TRY(const format::Gate gate, format::CheckGates(descriptor));
     VARVE_CHECK_OK(format::CheckCollectorGate(descriptor));
-    if (gate != format::Gate::kReadWrite && options_.apply) return core_.CheckWritable();
+    if (gate != format::Gate::kReadWrite && options_.apply) {
+      return Error(ErrorCode::kUnsupported,
+                   "lake " + core_.store->Describe() +
+                       " has a feature this release cannot write; nothing was deleted, upgrade "
+                       "varve");
+    }
     if (descriptor.lake_id == core_.descriptor.lake_id) return OkStatus();
     return Error(ErrorCode::kCorrupt, "another lake is at " + core_.store->Describe() +
                                           " than the one that was opened; nothing was deleted");

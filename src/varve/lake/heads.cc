@@ -140,6 +140,7 @@ Result<format::Head> Heads::TryCommit(const OpContext& ctx, const Change& change
       if (valid.condemned.lists_gone) base = valid.condemned.fresh_base;
       continue;
     }
+    VARVE_CHECK_OK(gate_.Check(ctx, valid.epoch));
     next.seq = snapshot.head.seq + 1;
     next.prev_nonce = snapshot.head.nonce;
     if (!PLANTED(9)) next.nonce = ctx.random().Hex128();

@@ -15,6 +15,7 @@
 
 #include "varve/exec/op_context.h"
 #include "varve/format/head.h"
+#include "varve/lake/gate_watch.h"
 #include "varve/lake/gc_guard.h"
 #include "varve/lake/id_source.h"
 #include "varve/store/object_store.h"
@@ -89,6 +90,7 @@ class Heads {
   store::ObjectStore& store_;
   GcGuard& guard_;
   IdSource& ids_;
+  GateWatch gate_{store_};
   std::mutex mutex_;
   std::map<std::string, format::VersionEntry> acknowledged_;  // By artifact: our newest commit.
 };
