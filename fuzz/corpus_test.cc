@@ -77,7 +77,9 @@ void WriteSeeds() {
   born.name = "llama";
   born.artifact_type = "model";
   Put("head/born", AsBytes(*EncodeHead(born)));
-  Put("control/lake", AsBytes(*EncodeDescriptor(SampleDescriptor())));
+  const std::string lake = *EncodeDescriptor(SampleDescriptor());
+  Put("control/lake", AsBytes(lake));
+  Put("control/lake-unchecked", AsBytes(unchecked(lake)));
   const std::string state = *EncodeGcState(SampleGcState());
   Put("control/gc-state", AsBytes(state));
   Put("control/gc-state-unchecked", AsBytes(unchecked(state)));

@@ -43,13 +43,13 @@ Result<std::string> EncodeDescriptor(const Descriptor& descriptor) {
   json["features_write"] = descriptor.features_write;
   json["features_gc"] = descriptor.features_gc;
   json["features_fsck"] = descriptor.features_fsck;
-  std::string text = Dump(json);
+  std::string text = Checked(Dump(json));
   VARVE_CHECK_OK(Readable(DecodeDescriptor(text)));
   return text;
 }
 
 Result<Descriptor> DecodeDescriptor(std::string_view text) {
-  VARVE_TRY(Json json, ParseObject(text, kJsonDepthMax));
+  VARVE_TRY(Json json, ParseChecked(text, "chunk_bytes", kJsonDepthMax));
   Fields fields(std::move(json), "the lake descriptor");
   Descriptor descriptor;
   if (fields.Text("kind") != "varve lake") fields.Fail("it is an object of another kind");

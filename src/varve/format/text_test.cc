@@ -367,7 +367,7 @@ TEST(ControlTest, EveryFieldIsCheckedForPresenceAndType) {
       {"/newer", "/text_crc", "/aliases", "/tags", "/pins", "/holds", "/layouts", "/verified"},
       Only(DecodeHead));
   ExpectEveryFieldChecked(*EncodeDescriptor(SampleDescriptor()),
-                          {"/retention", "/probe", "/probe/reason", "/features_read",
+                          {"/text_crc", "/retention", "/probe", "/probe/reason", "/features_read",
                            "/features_write", "/features_gc", "/features_fsck"},
                           Only(DecodeDescriptor));
   ExpectEveryFieldChecked(*EncodeGcState(SampleGcState()), {"/refs", "/text_crc"},
@@ -397,18 +397,24 @@ TEST(ControlTest, AFlippedBitOfWhatIsRewrittenIsNeverBelieved) {
   ExpectNoBitBelieved(*EncodeHead(born), Only(DecodeHead));
   ExpectNoBitBelieved(*EncodeGcState(SampleGcState()), Only(DecodeGcState));
   ExpectNoBitBelieved(*EncodeGcState({}), Only(DecodeGcState));
+  // A flip in "features_gc" would let collectors loose that must not collect.
+  ExpectNoBitBelieved(*EncodeDescriptor(SampleDescriptor()), Only(DecodeDescriptor));
+  ExpectNoBitBelieved(*EncodeDescriptor({}), Only(DecodeDescriptor));
 }
 
 TEST(ControlTest, WritersOfBeforeTheChecksumAreRead) {
   SeededRandom random(6);
   const std::string head = *EncodeHead(SampleHead(random)), state = *EncodeGcState(SampleGcState());
   Json old_head = Json::parse(head), old_state = Json::parse(state);
-  old_head.erase("text_crc");
-  old_state.erase("text_crc");
+  const std::string lake = *EncodeDescriptor(SampleDescriptor());
+  Json old_lake = Json::parse(lake);
+  for (Json* old : {&old_head, &old_state, &old_lake}) old->erase("text_crc");
   EXPECT_EQ(*EncodeHead(*DecodeHead(old_head.dump())), head);
   EXPECT_EQ(*EncodeGcState(*DecodeGcState(old_state.dump())), state);
+  EXPECT_EQ(*EncodeDescriptor(*DecodeDescriptor(old_lake.dump())), lake);
   // They keep a checksum that they do not know, and it no longer holds.
-  old_head["text_crc"] = old_state["text_crc"] = "00000000";
+  old_head["text_crc"] = old_state["text_crc"] = old_lake["text_crc"] = "00000000";
+  EXPECT_EQ(*EncodeDescriptor(*DecodeDescriptor(old_lake.dump())), lake);
   EXPECT_EQ(*EncodeHead(*DecodeHead(old_head.dump())), head);
   EXPECT_EQ(*EncodeGcState(*DecodeGcState(old_state.dump())), state);
   EXPECT_FALSE(DecodeHead(" " + old_head.dump()).ok());
