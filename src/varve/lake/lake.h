@@ -118,7 +118,8 @@ class SaveSession {
   virtual Status AddTensorAlias(std::string name, std::string_view existing) = 0;
   // A file of the local disk, read while it is added; cut by content.
   virtual Status AddFile(const OpContext& ctx, std::string path, const std::string& local_path) = 0;
-  // Waits until all is durable, commits, and reports. Call at most once.
+  // Waits until all is durable, commits, and reports. Call at most once. kInvalidArgument after an
+  // Add that failed: nothing is left out of a version in silence.
   virtual Result<SaveReport> Commit(const OpContext& ctx) = 0;
   virtual Progress progress() const = 0;  // From any thread.
 };

@@ -41,26 +41,58 @@ class Session final : public SaveSession {
   Status AddTensor(const OpContext& ctx, std::string name, codec::DType dtype,
                    std::vector<uint64_t> shape, ByteView data, Hold hold) override {
     const codec::ElementKind kind{.is_tensor = true, .dtype = dtype};
-    return AddChunks(ctx, std::move(name), dtype, std::move(shape), data.size(),
-                     [&](uint64_t offset, uint64_t bytes) {
-                       const ByteView raw = data.subspan(offset, bytes);
-                       return hold == Hold::kBorrow ? writer_->AddBorrowed(raw, kind)
-                                                    : writer_->AddCopied(raw, kind);
-                     });
+    return Noted(AddChunks(ctx, std::move(name), dtype, std::move(shape), data.size(),
+                           [&](uint64_t offset, uint64_t bytes) {
+                             const ByteView raw = data.subspan(offset, bytes);
+                             return hold == Hold::kBorrow ? writer_->AddBorrowed(raw, kind)
+                                                          : writer_->AddCopied(raw, kind);
+                           }));
   }
 
   Status AddTensorFrom(const OpContext& ctx, std::string name, codec::DType dtype,
                        std::vector<uint64_t> shape, uint64_t bytes, const Reader& read) override {
     const codec::ElementKind kind{.is_tensor = true, .dtype = dtype};
-    return AddChunks(ctx, std::move(name), dtype, std::move(shape), bytes,
-                     [&](uint64_t offset, uint64_t chunk_bytes) {
-                       return writer_->AddRead(chunk_bytes, kind, [&](MutableByteView into) {
-                         return read(offset, into);
-                       });
-                     });
+    return Noted(AddChunks(ctx, std::move(name), dtype, std::move(shape), bytes,
+                           [&](uint64_t offset, uint64_t chunk_bytes) {
+                             return writer_->AddRead(chunk_bytes, kind, [&](MutableByteView into) {
+                               return read(offset, into);
+                             });
+                           }));
   }
 
   Status AddTensorAlias(std::string name, std::string_view existing) override {
+    return Noted(AddSecondName(std::move(name), existing));
+  }
+
+  Status AddFile(const OpContext& ctx, std::string path, const std::string& local_path) override {
+    return Noted(AddPieces(ctx, std::move(path), local_path));
+  }
+
+  Result<SaveReport> Commit(const OpContext& ctx) override {
+    if (!failed_.ok()) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "a part of this save of '" + name_ +
+                       "' was not taken, so there is no version of it; begin it again. cause=" +
+                       failed_.error().message());
+    }
+    return CommitWhole(ctx);
+  }
+
+  Progress progress() const override { return {writer_->bytes_done(), bytes_total_.load()}; }
+
+ private:
+  struct Item {
+    uint64_t raw_bytes = 0;
+    std::vector<size_t> slots;
+  };
+
+  // What its caller was refused is not left out of the version in silence.
+  Status Noted(Status status) {
+    if (failed_.ok()) failed_ = status;
+    return status;
+  }
+
+  Status AddSecondName(std::string name, std::string_view existing) {
     VARVE_CHECK_OK(CheckNew(name));
     const auto found = tensor_index_.find(std::string(existing));
     if (found == tensor_index_.end()) {
@@ -77,7 +109,7 @@ class Session final : public SaveSession {
     return OkStatus();
   }
 
-  Status AddFile(const OpContext& ctx, std::string path, const std::string& local_path) override {
+  Status AddPieces(const OpContext& ctx, std::string path, const std::string& local_path) {
     VARVE_CHECK_OK(CheckNew(path));
     VARVE_TRY(LocalFile file, LocalFile::OpenForRead(local_path));
     Item item;
@@ -117,7 +149,7 @@ class Session final : public SaveSession {
     return OkStatus();
   }
 
-  Result<SaveReport> Commit(const OpContext& ctx) override {
+  Result<SaveReport> CommitWhole(const OpContext& ctx) {
     VARVE_CHECK_OK(writer_->Finish());
     const int64_t durable_ns = ctx.clock().SteadyNs();
     VARVE_TRY(format::Commit commit, Assemble(ctx));
@@ -142,14 +174,6 @@ class Session final : public SaveSession {
     report.committed_s = Seconds(begun_ns_, ctx.clock().SteadyNs());
     return report;
   }
-
-  Progress progress() const override { return {writer_->bytes_done(), bytes_total_.load()}; }
-
- private:
-  struct Item {
-    uint64_t raw_bytes = 0;
-    std::vector<size_t> slots;
-  };
 
   Status AddChunks(const OpContext& ctx, std::string name, codec::DType dtype,
                    std::vector<uint64_t> shape, uint64_t data_bytes,
@@ -251,6 +275,7 @@ class Session final : public SaveSession {
   std::set<std::string> names_;  // Of files.
   std::vector<std::pair<format::FileRow, Item>> files_;
   std::atomic<uint64_t> bytes_total_{0};
+  Status failed_;  // Of the first Add that failed.
 };
 
 struct Previous {
