@@ -139,6 +139,12 @@ Result<FolderWriter> FolderWriter::Begin(const std::string& destination) {
   FolderWriter writer;
   writer.destination_ = target.string();
   writer.staging_ = writer.destination_ + ".varve-" + std::to_string(OsRandom().Next64());
+  // Each folder that is made is a row of the one above it.
+  for (fs::path above = target.parent_path();
+       !fs::exists(above, failure) && above.has_filename();) {
+    above = above.parent_path();
+    writer.above_.push_back(above.string());
+  }
   fs::create_directories(target.parent_path(), failure);
   if (!fs::create_directory(writer.staging_, failure) || failure) {
     return ErrnoError(failure.value(), "make folder", writer.staging_);
@@ -151,6 +157,7 @@ FolderWriter::FolderWriter(FolderWriter&& other) noexcept
       staging_(std::exchange(other.staging_, {})),
       open_path_(std::move(other.open_path_)),
       folders_(std::move(other.folders_)),
+      above_(std::move(other.above_)),
       fd_(std::exchange(other.fd_, -1)) {}
 
 FolderWriter::~FolderWriter() {
@@ -204,7 +211,9 @@ Status FolderWriter::Finish() {
     return ErrnoError(errno, "move into place", destination_);
   }
   staging_.clear();
-  return SyncFolder(fs::path(destination_).parent_path().string());
+  VARVE_CHECK_OK(SyncFolder(fs::path(destination_).parent_path().string()));
+  for (const std::string& folder : above_) VARVE_CHECK_OK(SyncFolder(folder));
+  return OkStatus();
 }
 
 }  // namespace varve::lake

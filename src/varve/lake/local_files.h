@@ -70,7 +70,8 @@ class FolderWriter {
   Status CloseFile();
   std::string destination_, staging_;
   std::string open_path_;
-  std::set<std::string> folders_;  // Made below staging_.
+  std::set<std::string> folders_;   // Made below staging_.
+  std::vector<std::string> above_;  // In which parents of destination_ were made.
   int fd_ = -1;
 };
 
