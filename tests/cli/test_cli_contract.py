@@ -334,6 +334,29 @@ def test_progress_is_drawn_on_a_terminal_only(two_versions):
     os.close(theirs)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["gc", "--grace=", "--json"], ["gc", "--apply", "--force", "--grace="], ["put", "tok", "in", "--message=", "--json"],
+        ["forget", "tok@v1", "--reason=", "--grace", "0s"], ["ls", "--lake=", "--json"], ["--lake=", "ls"], ["put", "tok", "in", "--step=", "-m", "x"],
+    ],
+)
+def test_an_option_without_its_value_takes_no_other_word(two_versions, words):
+    varve = two_versions
+    before = {path: path.read_bytes() for path in (varve.folder / "lake").rglob("*") if path.is_file()}
+    done = varve.run(*words)
+    assert done.returncode == INVALID, done.stdout
+    option = next(word for word in words if word.endswith("="))
+    assert f"nothing follows the = of '{option}'" in done.stderr.decode() and len(done.stderr.splitlines()) <= 2
+    if "--json" in words:
+        assert json.loads(done.stdout)["error"]["code"] == "invalid_argument"
+    assert before == {path: path.read_bytes() for path in (varve.folder / "lake").rglob("*") if path.is_file()}
+    # With a value, and behind "--", it is what it says.
+    assert "dry run" in varve.ok("gc", "--grace=0s")
+    write(varve.folder / "--x=", b"a name")
+    varve.ok("put", "--message", "", "odd", "--", "--x=")
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_put_leaves_no_version_and_says_so(varve, stop):
     """Stopped once its first object is there, with most of the input still to come."""

@@ -138,10 +138,28 @@ Error UsageError(const CLI::App& app, const CLI::ParseError& error, int argc, ch
   return Error(ErrorCode::kInvalidArgument, message + "; see: " + help);
 }
 
+// "--grace=": the parser would take the next word for its value, also when that is an option.
+Status CheckValues(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--") break;
+    if (!word.starts_with("--") || word.find('=') + 1 != word.size()) continue;
+    const std::string verb = argv[1][0] == '-' ? "" : std::string(argv[1]) + " ";
+    return Error(ErrorCode::kInvalidArgument, "nothing follows the = of '" + std::string(word) +
+                                                  "'; see: varve " + verb + "--help");
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 int Cli::Run(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  const Status whole = CheckValues(argc, argv);
+  if (!whole.ok()) {
+    for (int i = 1; i < argc; ++i) impl_->json |= std::string_view(argv[i]) == "--json";
+    return Finish(whole);
+  }
   try {
     impl_->app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
