@@ -93,7 +93,7 @@ struct Fixture {
   }
 };
 
-TEST(ChunkWriter, AnEncoderThatIsWrongIsNotBelieved) {
+TEST(Case23, AnEncoderThatIsWrongIsNotBelieved) {
   Encoder* const encoders[] = {OneBitOff, CutShort, TooLong, OtherCodec, SwappedElements, WrongRaw};
   for (size_t i = 0; i < std::size(encoders); ++i) {
     for (const bool copy : {false, true}) {

@@ -22,6 +22,7 @@ enum class Breaks {
   kIgnoresCreate,  // As s3rver does.
   kIgnoresSwap,
   kSwapsAbsent,
+  kInverted,        // As Ceph did on some deletes: it does what it should refuse.
   kRefusesSwap,     // As Ceph RGW 16 does where versioning is on.
   kChecksUnlocked,  // As VersityGW does on a folder.
   kStaleReads,
@@ -56,7 +57,10 @@ class BadStore final : public store::ForwardingStore {
       return Error(ErrorCode::kConflict, "another version is there");
     const auto there = inner_->Head(ctx, key);
     const bool meant = expected.has_value() ? there.ok() && there->etag == *expected : !there.ok();
-    const bool ignores = (breaks == Breaks::kIgnoresCreate && !expected.has_value()) ||
+    if (breaks == Breaks::kInverted && meant)
+      return Error(ErrorCode::kConflict, "another version is there");
+    const bool ignores = (breaks == Breaks::kInverted && there.ok()) ||
+                         (breaks == Breaks::kIgnoresCreate && !expected.has_value()) ||
                          (breaks == Breaks::kIgnoresSwap && expected.has_value() && there.ok()) ||
                          (breaks == Breaks::kSwapsAbsent && expected.has_value() && !there.ok()) ||
                          (breaks == Breaks::kChecksUnlocked && meant);
@@ -105,15 +109,16 @@ TEST(Doctor, AGoodStoreIsSafeAndNothingStays) {
   EXPECT_TRUE(NamesIn(store).empty());
 }
 
-TEST(Doctor, EachBrokenPromiseIsFoundAndRefusesInit) {
+TEST(Case20, EachBrokenPromiseIsFoundAndRefusesInit) {
   struct Case {
     Breaks breaks;
     const char* check;
   };
   for (const Case& each :
        {Case{Breaks::kIgnoresCreate, "create.present"}, Case{Breaks::kIgnoresSwap, "swap.stale"},
-        Case{Breaks::kSwapsAbsent, "swap.missing"}, Case{Breaks::kRefusesSwap, "swap.current"},
-        Case{Breaks::kChecksUnlocked, "race."}, Case{Breaks::kStaleReads, "create.absent"}}) {
+        Case{Breaks::kSwapsAbsent, "swap.missing"}, Case{Breaks::kInverted, "create.absent"},
+        Case{Breaks::kRefusesSwap, "swap.current"}, Case{Breaks::kChecksUnlocked, "race."},
+        Case{Breaks::kStaleReads, "create.absent"}}) {
     BadStore store(each.breaks);
     const auto report = Examine(kCtx, store, kBrief);
     ASSERT_TRUE(report.ok()) << report.error().ToString();

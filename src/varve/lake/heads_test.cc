@@ -42,7 +42,12 @@ class Struck final : public store::ForwardingStore {
     const Strike strike = std::exchange(strike_, nullptr);
     return strike([&] { ASSERT_TRUE(inner_->Cas(kCtx, key, body, expected).ok()); });
   }
-  int swaps = 0;
+  Result<std::vector<store::DeleteReply>> Delete(const OpContext& ctx,
+                                                 std::span<const store::Key> keys) override {
+    ++deletes;
+    return inner_->Delete(ctx, keys);
+  }
+  int swaps = 0, deletes = 0;
 
  private:
   Strike strike_;
@@ -68,9 +73,9 @@ size_t VersionsOfStep(store::MemoryStore& memory, int64_t step) {
 
 Error NoAnswer() { return Error(ErrorCode::kUnknownOutcome, "connection reset"); }
 
-// Also when so many others committed meanwhile that ours was folded into history: a saver that was
-// stopped for a day wakes up to that.
-TEST(Heads, ACommitThatLandedUnansweredIsNotMadeTwice) {
+// Case 1 of docs/incidents.md. Also when so many others committed meanwhile that ours was folded
+// into history: a saver that was stopped for a day wakes up to that.
+TEST(Case01, ACommitThatLandedUnansweredIsNotMadeTwice) {
   for (const int others : {0, 1, 200}) {
     const auto memory = LakeWithOneVersion();
     const auto struck = std::make_shared<Struck>(memory, [&](const std::function<void()>& apply) {
@@ -83,6 +88,7 @@ TEST(Heads, ACommitThatLandedUnansweredIsNotMadeTwice) {
     ASSERT_TRUE(saved.ok()) << saved.error().ToString();
     EXPECT_EQ(saved->version, 2u);
     EXPECT_EQ(VersionsOfStep(*memory, 2), 1u) << others;
+    EXPECT_EQ(struck->deletes, 0);
   }
 }
 
@@ -150,6 +156,33 @@ TEST(Heads, ARefusalIsSaidAsItIs) {
   });
   EXPECT_EQ(Save(kCtx, *OpenOn(struck), 2).error().code(), ErrorCode::kPermissionDenied);
   EXPECT_EQ(struck->swaps, 1);
+}
+
+// A store that lost its quorum acknowledges a commit and forgets it, or lets another writer have
+// its number. Who committed it stops at the next commit instead of building on what is there.
+TEST(Case20, AnAcknowledgedCommitThatTheStoreLostIsNoticed) {
+  for (const bool another_took_it : {false, true}) {
+    const auto memory = LakeWithOneVersion();
+    const auto saver = OpenOn(memory);
+    const store::Key key(format::HeadKey("llama"));
+    const auto before = memory->Get(kCtx, key, {});
+    ASSERT_TRUE(Save(kCtx, *saver, 2).ok());
+    const auto after = memory->Get(kCtx, key, {});
+    ASSERT_TRUE(memory->Cas(kCtx, key, before->body, after->info.etag).ok());  // Rolled back.
+    if (another_took_it) {
+      ASSERT_TRUE(Save(kCtx, *OpenOn(memory), 7).ok());
+    }
+    const auto now = memory->Get(kCtx, key, {});
+    for (int tries = 0; tries < 2; ++tries) {
+      const auto saved = Save(kCtx, *saver, 3);
+      ASSERT_FALSE(saved.ok());
+      EXPECT_EQ(saved.error().code(), ErrorCode::kCorrupt) << saved.error().ToString();
+      EXPECT_NE(saved.error().message().find("lost an acknowledged write: v2 of 'llama'"),
+                std::string::npos)
+          << saved.error().message();
+    }
+    EXPECT_EQ(memory->Get(kCtx, key, {})->body, now->body) << "the head did not move";
+  }
 }
 
 // As a bucket with versioning on some servers: every condition is refused, whatever it says.

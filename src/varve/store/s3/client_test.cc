@@ -345,6 +345,32 @@ TEST_F(ScriptTest, ACompletionIsJudgedByWhatIsThere) {
   ExpectError(complete(), ErrorCode::kNotFound);
 }
 
+// Incident 24 of docs/incidents.md: after a completion without an answer it looks, and only then,
+// and only while the upload is there, completes again; never two at once.
+using Incident24 = ScriptTest;
+TEST_F(Incident24, ACompletionWithoutAnAnswerIsLookedAtFirst) {
+  S3Store store(config_);
+  const PartReply part{Etag("e"), "", 1, 3};
+  HttpReply cut = Reply(200, "half");
+  cut.content_length = 8;
+  HttpReply there = Reply(200, "", {{"ETag", "\"x\""}});
+  there.content_length = 3;
+  script_ = {cut, Reply(404, ""),
+             Reply(200,
+                   "<ListPartsResult><IsTruncated>false</IsTruncated><Part><PartNumber>1"
+                   "</PartNumber><ETag>\"e\"</ETag><Size>3</Size></Part></ListPartsResult>"),
+             Reply(200, "<CompleteMultipartUploadResult/>"), there};
+  const auto complete = [&] { return store.CompleteMultipart(ctx_, Key("k"), "u", {&part, 1}); };
+  const auto first = complete();
+  ASSERT_FALSE(first.ok());
+  EXPECT_TRUE(Retryable(first.error().code())) << first.error().ToString();
+  const auto second = complete();
+  ASSERT_TRUE(second.ok()) << second.error().ToString();
+  std::string methods;
+  for (const HttpRequest& request : asked_) methods += request.method + " ";
+  EXPECT_EQ(methods, "POST HEAD GET POST HEAD ");
+}
+
 TEST_F(ScriptTest, EachKeyOfADeleteIsJudged) {
   S3Store store(config_);
   const std::vector<Key> keys{Key("a"), Key("b"), Key("c"), Key("d")};
