@@ -7,25 +7,13 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "varve/http/reply_head.h"
 #include "varve/http/url.h"
 
 namespace varve::http {
 namespace {
 
-constexpr long kConnectTimeoutMs = 3000;
-constexpr long kLowSpeedBytes = 1024, kLowSpeedSeconds = 20;
-constexpr long kIdleSeconds = 5;             // Servers drop idle connections about then.
-constexpr long kConnectionSecondsMax = 300;  // So that a new address gets its share.
-constexpr uint64_t kHeaderBytesMax = 64 * kKiB;
 constexpr uint64_t kDroppedBytesMax = 4 * kMiB;  // Of an error's page; above, the connection goes.
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& letter : lower) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter + 32);
-  }
-  return lower;
-}
 
 // `detail`: libcurl's own words, which quote the peer; only looked at.
 Error BadCertificate(CURLcode code, const std::string& host, std::string_view detail) {
@@ -207,25 +195,11 @@ bool Exchange::TakeHeader(std::string_view line) {
   last_activity_ns_ = clock_.SteadyNs();
   if (first_byte_ns_ == 0) first_byte_ns_ = last_activity_ns_;
   header_bytes_ += line.size();
-  if (header_bytes_ > kHeaderBytesMax) {
+  if (header_bytes_ > kHeadBytesMax) {
     too_large_ = true;
     return false;
   }
-  if (line.starts_with("HTTP/")) {  // Also after "100 Continue": only the last reply counts.
-    reply_.headers.clear();
-    const size_t space = line.find(' ');
-    reply_.status = space == std::string_view::npos
-                        ? 0
-                        : std::atoi(std::string(line.substr(space + 1, 4)).c_str());
-    return true;
-  }
-  const size_t colon = line.find(':');
-  if (colon == std::string_view::npos) return true;
-  const size_t first = line.find_first_not_of(" \t", colon + 1);
-  const size_t last = line.find_last_not_of(" \t\r\n");
-  const bool empty = first == std::string_view::npos || last < first;
-  reply_.headers[Lower(line.substr(0, colon))] =
-      empty ? "" : std::string(line.substr(first, last - first + 1));
+  TakeHeadLine(line, reply_);
   return true;
 }
 
@@ -277,7 +251,11 @@ size_t Exchange::OnBody(char* data, size_t, size_t bytes, void* self) {
 size_t Exchange::OnRead(char* into, size_t, size_t room, void* self) {
   auto& exchange = *static_cast<Exchange*>(self);
   const ByteView left = exchange.request_.body.subspan(exchange.sent_bytes_);
-  const size_t bytes = std::min(room, left.size());
+  size_t bytes = std::min(room, left.size());
+  if (const auto& hold = exchange.request_.before_last_byte; hold && !left.empty()) {
+    if (left.size() > 1) bytes = std::min(bytes, left.size() - 1);  // libcurl sends it, then asks.
+    if (left.size() == 1) hold();
+  }
   std::memcpy(into, left.data(), bytes);
   exchange.sent_bytes_ += bytes;
   exchange.copied_bytes_ += bytes;

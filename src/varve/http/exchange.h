@@ -14,6 +14,11 @@
 
 namespace varve::http {
 
+inline constexpr long kConnectTimeoutMs = 3000;
+inline constexpr long kLowSpeedBytes = 1024, kLowSpeedSeconds = 20;
+inline constexpr long kIdleSeconds = 5;             // Servers drop idle connections about then.
+inline constexpr long kConnectionSecondsMax = 300;  // So that a new address gets its share.
+
 class Exchange {
  public:
   struct Options {

@@ -1,5 +1,7 @@
 #include "varve/http/pool.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <utility>
@@ -14,7 +16,8 @@ constexpr int64_t kNsPerMs = 1'000'000;
 constexpr int64_t kIdleNsMax = 4'500 * kNsPerMs;
 constexpr int64_t kCancelPollNs = 50 * kNsPerMs;
 
-// The proxy resolves names, perhaps ones that this machine cannot.
+}  // namespace
+
 bool ProxyIsSet() {
   for (const char* name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"}) {
     const char* value = std::getenv(name);
@@ -23,7 +26,17 @@ bool ProxyIsSet() {
   return false;
 }
 
-}  // namespace
+PlainConnection& PlainConnection::operator=(PlainConnection&& other) noexcept {
+  std::swap(fd, other.fd);
+  std::swap(address, other.address);
+  std::swap(born_ns, other.born_ns);
+  std::swap(idle_since_ns, other.idle_since_ns);
+  return *this;
+}
+
+PlainConnection::~PlainConnection() {
+  if (fd >= 0) close(fd);
+}
 
 Handle::~Handle() {
   curl_easy_cleanup(easy);

@@ -22,16 +22,30 @@
 
 namespace varve::http {
 
+// A kept connection of plain_read.h. Closes it when it dies.
+struct PlainConnection {
+  int fd = -1;
+  std::string address;
+  int64_t born_ns = 0, idle_since_ns = 0;
+  PlainConnection() = default;
+  PlainConnection(PlainConnection&& other) noexcept { *this = std::move(other); }
+  PlainConnection& operator=(PlainConnection&& other) noexcept;
+  ~PlainConnection();
+};
+
 // What is known of one host. Never removed, so that pointers stay.
 struct HostState {
+  static constexpr size_t kPlainMax = 256;
   HostState(Host of, uint32_t connections) : host(std::move(of)), uploads(connections) {}
   const Host host;
   Mutex mutex;
   CondVar resolved;
   bool resolving = false;  // Guarded by mutex, as are those below.
+  bool met = false;        // It has answered something.
   AddressBook book;
   plan::FirstByteLimit uploads;
   plan::HedgeTimer reads;
+  std::vector<PlainConnection> plain;  // Idle ones, newest last.
 };
 
 // One kept connection: libcurl keeps it in the multi handle.
@@ -46,6 +60,9 @@ struct Handle {
   Handle& operator=(const Handle&) = delete;
   ~Handle();
 };
+
+// The proxy resolves names, perhaps ones that this machine cannot.
+bool ProxyIsSet();
 
 class Pool {
  public:

@@ -10,7 +10,9 @@
 #include <optional>
 
 #include "varve/http/exchange.h"
+#include "varve/http/plain_read.h"
 #include "varve/http/pool.h"
+#include "varve/http/resolve.h"
 
 namespace varve::http {
 namespace {
@@ -30,8 +32,11 @@ std::string Reply::Header(const std::string& name) const {
 
 struct Transport::Impl {
   explicit Impl(TransportOptions options)
-      : ca_bundle(options.ca_bundle), pool(std::move(options)) {}
+      : first_answer_ms(options.first_answer_ms),
+        ca_bundle(options.ca_bundle),
+        pool(std::move(options)) {}
   const pid_t owner_pid = getpid();
+  const int64_t first_answer_ms;
   std::string ca_bundle;
   Pool pool;
   Mutex hedge_mutex;
@@ -114,6 +119,7 @@ class Race {
   bool hedged_ = false;
   bool clean_ = false;  // The handle's connection, if any, is fit for the next request.
   int64_t cut_off_ms_ = 0, hedge_first_byte_ms_ = 0, hedge_whole_ms_ = 0;
+  int64_t first_answer_ms_ = 0;  // 0: the host has answered before.
 };
 
 Race::~Race() {
@@ -137,6 +143,7 @@ Race::~Race() {
 
 void Race::ReadLimits() {
   const std::lock_guard lock(host_.mutex);
+  if (!host_.met) first_answer_ms_ = shared_.first_answer_ms;
   if (is_upload()) cut_off_ms_ = host_.uploads.limit_ms();
   if (!is_read()) return;
   hedge_first_byte_ms_ = host_.reads.first_byte_ms();
@@ -225,6 +232,14 @@ Status Race::CheckLate() {
                                                 " ms after the body, far longer than usual");
     }
   }
+  const bool silent = !first_->answering() && !(second_.has_value() && second_->answering());
+  if (first_answer_ms_ != 0 && silent && first_->maybe_sent() &&
+      now - first_->last_activity_ns() >= first_answer_ms_ * kNsPerMs) {
+    return Error(ErrorCode::kUnavailable,
+                 host_.host.authority + " takes connections and answers nothing for " +
+                     std::to_string(first_answer_ms_ / 1000) +
+                     " s; check the endpoint, its port and its https or http");
+  }
   if (request_.method == "POST" && now - first_->last_activity_ns() >= kPostSilenceMs * kNsPerMs) {
     return Error(ErrorCode::kUnavailable, "no sign of life from " + host_.host.authority + " for " +
                                               std::to_string(kPostSilenceMs / 1000) + " s");
@@ -275,6 +290,8 @@ int64_t Race::WaitMs() {
   }
   if (cut_off_ms_ != 0 && !first_->answering() && first_->sent_bytes() == request_.body.size())
     wait_ms = std::min(wait_ms, kQueuePollMs);
+  if (first_answer_ms_ != 0 && !first_->answering())
+    wait_ms = std::min(wait_ms, std::max(kQueuePollMs, first_answer_ms_ - age_ms));
   return std::max<int64_t>(0, wait_ms);
 }
 
@@ -301,6 +318,7 @@ void Race::Learn(Exchange& winner) {
   if (&winner == &*first_ && winner.connected_anew()) shared_.pool.Connected(*handle_, address);
   if (&winner != &*first_) shared_.pool.Connected(*handle_, "");
   const std::lock_guard lock(host_.mutex);
+  host_.met = host_.met || winner.answering();
   host_.book.Worked(address);
   if (&winner == &*first_ && winner.connected_anew()) {
     // Those before it in the order were tried, and did not answer.
@@ -317,6 +335,38 @@ void Race::Learn(Exchange& winner) {
   }
 }
 
+// Nothing where libcurl is to ask.
+std::optional<Result<Reply>> Transport::SendPlain(const OpContext& ctx, const Request& request,
+                                                  HostState& host,
+                                                  const std::vector<std::string>& addresses) {
+  if (request.method != "GET" || !request.take_pipe || !request.url.starts_with("http://") ||
+      request.once || ProxyIsSet() || (addresses.empty() && !IsAddress(host.host.name))) {
+    return std::nullopt;
+  }
+  PlainLimits limits;
+  {
+    const std::lock_guard lock(host.mutex);
+    if (!host.met) return std::nullopt;
+    limits.first_byte_ms = host.reads.first_byte_ms();
+    limits.whole_ms = host.reads.whole_ms(request.take_bytes);
+  }
+  limits.may_ask_again = [&] {
+    const std::lock_guard lock(host.mutex);
+    return host.reads.Spend();
+  };
+  const int64_t begun_ns = ctx.clock().SteadyNs();
+  PlainResult result = ReadPlain(ctx, request, host, addresses, limits);
+  ++impl_->requests;
+  impl_->received_bytes += result.received_bytes;
+  if (result.connected_anew) ++impl_->connections;
+  if (result.reply.has_value() && result.reply->ok() && (*result.reply)->status < 300) {
+    const std::lock_guard lock(host.mutex);
+    host.reads.Finished(request.take_bytes, (result.first_byte_ns - begun_ns) / kNsPerMs,
+                        (ctx.clock().SteadyNs() - begun_ns) / kNsPerMs);
+  }
+  return std::move(result.reply);
+}
+
 Result<Reply> Transport::Send(const OpContext& ctx, const Request& request, bool* maybe_sent) {
   if (maybe_sent != nullptr) *maybe_sent = false;
   if (getpid() != impl_->owner_pid) {
@@ -325,6 +375,10 @@ Result<Reply> Transport::Send(const OpContext& ctx, const Request& request, bool
   VARVE_CHECK_OK(ctx.Check());
   VARVE_TRY(HostState* const host, impl_->pool.HostOfUrl(request.url));
   VARVE_TRY(std::vector<std::string> addresses, impl_->pool.Addresses(ctx, *host));
+  if (auto reply = SendPlain(ctx, request, *host, addresses); reply.has_value()) {
+    if (maybe_sent != nullptr) *maybe_sent = true;
+    return std::move(*reply);
+  }
   return Race(*impl_, ctx, request, *host, std::move(addresses)).Run(maybe_sent);
 }
 

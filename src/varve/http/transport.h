@@ -4,11 +4,13 @@
 // on in pieces, or lies in `body` up to body_bytes_max; of a reply that is not 2xx only the first
 // kErrorBodyBytesMax are kept. No redirect is followed. TLS is verified.
 //
-// Nothing is retried, with two exceptions. A kept connection that turns out dead before any answer
-// is replaced by libcurl, and not even that when `once` is set. And a GET that is later than nearly
-// all others is asked a second time beside the first, on a new connection and another address; the
-// first good answer counts, the other is dropped (plan/latency.h). A PUT whose answer is later than
-// nearly all others after its body left is ended with kUnavailable, so that the caller repeats it.
+// Nothing is retried, with three exceptions. A read into a pipe that does not go by the book is
+// asked once more by libcurl (plain_read.h). A kept connection that turns out dead before any
+// answer is replaced by libcurl, and not even that when `once` is set. And a GET that is later than
+// nearly all others is asked a second time beside the first, on a new connection and another
+// address; the first good answer counts, the other is dropped (plan/latency.h). A PUT whose answer
+// is later than nearly all others after its body left is ended with kUnavailable, so that the
+// caller repeats it.
 //
 // Connections go to all addresses of a name in turn; an address that fails rests (address_book.h).
 // Memory: each request under way holds kBufferedBytesPerRequest here, hedges kHedgeBytesMax in all.
@@ -20,6 +22,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,7 +48,14 @@ struct Request {
   // may come once more from the start, when a second request wins; the last ones count. Its error
   // ends the request and is what Send returns.
   std::function<Status(uint64_t at, ByteView piece)> take = {};
+  // Beside `take`, where bytes can come without passing through this process: takes exactly `bytes`
+  // out of the pipe. Which of the two is called is the transport's choice, request by request.
+  std::function<Status(uint64_t at, int pipe, uint64_t bytes)> take_pipe = {};
   uint64_t take_bytes = 0;
+  // Called in this thread when all but the last byte of the body has been handed to the socket, and
+  // may block there: a probe lets several requests end at one moment. Neither cancel nor deadline
+  // end the call meanwhile.
+  std::function<void()> before_last_byte = {};
   uint64_t body_bytes_max = 64 * kMiB;
   bool once = false;           // Reaches the server at most once.
   bool direct = false;         // Past any proxy: the address is this machine's own.
@@ -71,10 +81,15 @@ struct TransportStats {
 struct TransportOptions {
   std::string ca_bundle;     // A file of authorities, before those of environment and system.
   uint32_t connections = 8;  // How many requests are expected at once.
+  // Without one byte of an answer for so long a host that never gave one is taken for the wrong
+  // one; 0: not before its connection counts as dead.
+  int64_t first_answer_ms = 0;
   // The addresses of a name; empty: the system's (resolve.h).
   std::function<Result<std::vector<std::string>>(const OpContext& ctx, const std::string& host)>
       resolve;
 };
+
+struct HostState;
 
 class Transport {
  public:
@@ -95,6 +110,9 @@ class Transport {
  private:
   friend class Race;
   struct Impl;
+  std::optional<Result<Reply>> SendPlain(const OpContext& ctx, const Request& request,
+                                         HostState& host,
+                                         const std::vector<std::string>& addresses);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -166,6 +166,85 @@ TEST_F(Place, ALatePieceReadIsAskedAgainAndTakenFromTheStart) {
   EXPECT_EQ(transport.stats().hedges_won, 1U);
 }
 
+// A request whose body may come through a pipe, or not.
+struct Either {
+  explicit Either(size_t bytes) : into(bytes) {}
+  Request Of(Request request) {
+    request.take_bytes = into.size();
+    request.take = [this](uint64_t at, ByteView piece) -> Status {
+      std::ranges::copy(piece, into.begin() + static_cast<std::ptrdiff_t>(at));
+      copied += piece.size();
+      return OkStatus();
+    };
+    request.take_pipe = [this](uint64_t at, int pipe, uint64_t bytes) -> Status {
+      for (const uint64_t end = at + bytes; at < end;) {
+        const ssize_t got = read(pipe, into.data() + at, end - at);
+        if (got <= 0) return Error(ErrorCode::kInternal, "the pipe ends early");
+        at += static_cast<uint64_t>(got);
+      }
+      piped += bytes;
+      return OkStatus();
+    };
+    return request;
+  }
+  Bytes into;
+  uint64_t copied = 0, piped = 0;
+};
+
+TEST_F(Place, APipedReadTouchesNoByteAndKeepsItsConnection) {
+  Transport transport;
+  const OpContext ctx;
+  ASSERT_TRUE(transport.Send(ctx, Get({})).ok());  // From here on the host is known to answer.
+  const uint64_t copied = transport.stats().copied_bytes;
+  for (int i = 0; i < 3; ++i) {
+    Either either(content_.size());
+    const auto got = transport.Send(ctx, either.Of(Get({})));
+    ASSERT_TRUE(got.ok()) << got.error().ToString();
+    EXPECT_EQ(got->into_bytes, content_.size());
+    EXPECT_EQ(either.into, content_);
+    EXPECT_EQ(either.piped, content_.size());
+  }
+  EXPECT_EQ(transport.stats().copied_bytes, copied);
+  EXPECT_EQ(transport.stats().connections, 2U);
+  EXPECT_EQ(served(), 4);
+  Either small(content_.size() - 1);
+  EXPECT_EQ(transport.Send(ctx, small.Of(Get({}))).error().code(), ErrorCode::kResourceExhausted);
+  Either full(content_.size());
+  Request request = full.Of(Get({}));
+  request.take_pipe = [](uint64_t, int, uint64_t) -> Status {
+    return Error(ErrorCode::kResourceExhausted, "the disk is full");
+  };
+  EXPECT_EQ(transport.Send(ctx, request).error().message(), "the disk is full");
+}
+
+TEST_F(Place, ALatePipedReadIsAskedAgain) {
+  Transport transport;
+  ASSERT_TRUE(transport.Send(OpContext(), Get({})).ok());
+  Hold(1);
+  Either either(content_.size());
+  const auto got = transport.Send(OpContext(fast_, OsRandom()), either.Of(Get({})));
+  ASSERT_TRUE(got.ok()) << got.error().ToString();
+  EXPECT_EQ(either.into, content_);
+  EXPECT_EQ(either.copied, content_.size());
+  EXPECT_EQ(served(), 3);
+}
+
+TEST_F(Place, CancelEndsAPipedRead) {
+  Transport transport;
+  ASSERT_TRUE(transport.Send(OpContext(), Get({})).ok());
+  Hold(1);
+  CancelToken cancel;
+  std::thread stopper([&] {
+    WaitUntilHeld();
+    cancel.Cancel();
+  });
+  Either either(content_.size());
+  const auto got = transport.Send(OpContext(SystemClock(), OsRandom(), cancel), either.Of(Get({})));
+  stopper.join();
+  ASSERT_FALSE(got.ok());
+  EXPECT_EQ(got.error().code(), ErrorCode::kCancelled);
+}
+
 TEST_F(Place, ALateReadIsAskedAgainBesideTheFirst) {
   Transport transport;
   Hold(1);

@@ -18,56 +18,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-int64_t ModifiedNs(const struct stat& info) {
-  return int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
-}
-
-}  // namespace
-
-Result<LocalFile> LocalFile::OpenForRead(const std::string& path) {
-  LocalFile file;
-  file.path_ = path;
-  file.fd_ = Uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
-  if (file.fd_ < 0) return ErrnoError(errno, "open", path);
-  struct stat info {};
-  if (::fstat(file.fd_, &info) != 0) return ErrnoError(errno, "examine", path);
-  if (!S_ISREG(info.st_mode)) {
-    return Error(ErrorCode::kUnsupported, "'" + path + "' is not a regular file");
-  }
-  file.bytes_ = static_cast<uint64_t>(info.st_size);
-  file.modified_ns_ = ModifiedNs(info);
-  file.executable_ = (info.st_mode & S_IXUSR) != 0;
-  return file;
-}
-
-LocalFile::LocalFile(LocalFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      fd_(std::exchange(other.fd_, -1)),
-      bytes_(other.bytes_),
-      modified_ns_(other.modified_ns_),
-      executable_(other.executable_) {}
-
-LocalFile::~LocalFile() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-Result<uint64_t> LocalFile::Read(MutableByteView into) {
-  const ssize_t got = Uninterrupted([&] { return ::read(fd_, into.data(), into.size()); });
-  if (got < 0) return ErrnoError(errno, "read", path_);
-  return static_cast<uint64_t>(got);
-}
-
-Status LocalFile::CheckUnchanged() {
-  struct stat info {};
-  if (::fstat(fd_, &info) != 0) return ErrnoError(errno, "examine", path_);
-  if (static_cast<uint64_t>(info.st_size) != bytes_ || ModifiedNs(info) != modified_ns_) {
-    return Error(ErrorCode::kConflict, "'" + path_ + "' changed while it was read; put it again");
-  }
-  return OkStatus();
-}
-
-namespace {
-
 // Stops at the first `failure`.
 Status ListBelow(const std::string& local_path, std::vector<FoundFile>& found,
                  std::error_code& failure) {

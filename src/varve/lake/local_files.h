@@ -1,6 +1,6 @@
-// The local disk as put and get see it: reading files, listing folders, writing files that appear
-// whole. Never follows a symbolic link out of the folder it was given.
-// Threads: one object belongs to one thread.
+// The local disk as put and get see it: listing folders, writing files that appear whole; one file
+// that is read is transfer/disk_file.h. Never follows a symbolic link out of the folder it was
+// given. Threads: one object belongs to one thread.
 #pragma once
 
 #include <cstdint>
@@ -12,29 +12,6 @@
 #include "varve/result.h"
 
 namespace varve::lake {
-
-// A regular file opened for reading.
-class LocalFile {
- public:
-  // kNotFound, kPermissionDenied; kUnsupported for what is not a regular file.
-  static Result<LocalFile> OpenForRead(const std::string& path);
-  LocalFile(LocalFile&& other) noexcept;
-  LocalFile& operator=(LocalFile&&) = delete;
-  ~LocalFile();
-
-  uint64_t bytes() const { return bytes_; }  // When it was opened.
-  bool executable() const { return executable_; }
-  Result<uint64_t> Read(MutableByteView into);  // 0 at the end.
-  Status CheckUnchanged();  // kConflict when size or time moved since it was opened.
-
- private:
-  LocalFile() = default;
-  std::string path_;
-  int fd_ = -1;
-  uint64_t bytes_ = 0;
-  int64_t modified_ns_ = 0;
-  bool executable_ = false;
-};
 
 Status SyncFolder(const std::string& path);  // What was made, moved or removed in it is durable.
 

@@ -6,9 +6,9 @@
 #include "varve/format/names.h"
 #include "varve/lake/chunk_writer.h"
 #include "varve/lake/internal.h"
-#include "varve/lake/local_files.h"
 #include "varve/plan/cdc.h"
 #include "varve/plan/chunk_grid.h"
+#include "varve/transfer/disk_file.h"
 
 namespace varve::lake {
 namespace {
@@ -111,7 +111,7 @@ class Session final : public SaveSession {
 
   Status AddPieces(const OpContext& ctx, std::string path, const std::string& local_path) {
     VARVE_CHECK_OK(CheckNew(path));
-    VARVE_TRY(LocalFile file, LocalFile::OpenForRead(local_path));
+    VARVE_TRY(transfer::DiskFile file, transfer::DiskFile::OpenForRead(local_path));
     Item item;
     BufferPool::Buffer window =
         core_->buffers.Take(std::clamp<uint64_t>(file.bytes(), 1, kWindowBytes));
@@ -120,7 +120,8 @@ class Session final : public SaveSession {
     while (!ended || held_bytes > 0) {
       VARVE_CHECK_OK(ctx.Check());
       while (!ended && held_bytes < window.bytes()) {
-        VARVE_TRY(const uint64_t got, file.Read(window.view().subspan(held_bytes)));
+        VARVE_TRY(const uint64_t got,
+                  file.ReadSome(item.raw_bytes + held_bytes, window.view().subspan(held_bytes)));
         held_bytes += got;
         ended = got == 0;
         if (item.raw_bytes + held_bytes >= file.bytes()) ended = true;

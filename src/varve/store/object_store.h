@@ -15,6 +15,7 @@
 // Cancel: a cancelled call returns kCancelled soon; a write under way may or may not have landed.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -84,7 +85,25 @@ struct DeleteReply {
 };
 
 // Takes the bytes of a read as they come; `at` counts from the start of what was asked for.
-using TakePiece = std::function<Status(uint64_t at, ByteView piece)>;
+class TakePiece {
+ public:
+  using Bytes = std::function<Status(uint64_t at, ByteView piece)>;
+  using Pipe = std::function<Status(uint64_t at, int pipe, uint64_t bytes)>;
+  TakePiece() = default;
+  template <typename Taker>
+    requires std::constructible_from<Bytes, Taker>
+  TakePiece(Taker taker) : bytes_(std::move(taker)) {}
+  // `pipe`: takes exactly so many bytes out of a pipe instead, for a store that can deliver them
+  // without copying them; it may be given some pieces and `bytes` the others.
+  TakePiece(Bytes bytes, Pipe pipe) : bytes_(std::move(bytes)), pipe_(std::move(pipe)) {}
+  Status operator()(uint64_t at, ByteView piece) const { return bytes_(at, piece); }
+  const Bytes& bytes() const { return bytes_; }
+  const Pipe& pipe() const { return pipe_; }  // May be empty.
+
+ private:
+  Bytes bytes_;
+  Pipe pipe_;
+};
 inline constexpr uint64_t kPieceBytesMax = 1 * kMiB;  // What a store without pieces buffers.
 
 // What the store said of itself; a probe may take features away.

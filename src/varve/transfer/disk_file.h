@@ -13,6 +13,13 @@
 
 namespace varve::transfer {
 
+// Takes exactly `bytes` out of the pipe and writes them to the file `fd`, named `path`, without a
+// copy where its file system can; on an error it may have taken less.
+Status WriteFromPipe(int fd, const std::string& path, uint64_t offset, int pipe, uint64_t bytes);
+
+// kConflict: the file is not what it was when it was opened.
+Error FileChanged(const std::string& path);
+
 class DiskFile {
  public:
   // Errors: as the system says them; kUnsupported for what is not a regular file.
@@ -23,10 +30,16 @@ class DiskFile {
   DiskFile& operator=(DiskFile&&) = delete;
   ~DiskFile();
 
-  uint64_t bytes() const { return bytes_; }              // When it was opened.
-  int64_t modified_ns() const { return modified_ns_; }   // The same.
+  uint64_t bytes() const { return bytes_; }             // When it was opened.
+  int64_t modified_ns() const { return modified_ns_; }  // The same.
+  bool executable() const { return executable_; }       // The same.
+  // What one reading gives; 0 at the end.
+  Result<uint64_t> ReadSome(uint64_t offset, MutableByteView into);
   Status ReadAt(uint64_t offset, MutableByteView into);  // kConflict if the file is shorter now.
   Status WriteAt(uint64_t offset, ByteView bytes);
+  Status WriteFromPipe(uint64_t offset, int pipe, uint64_t bytes) {
+    return transfer::WriteFromPipe(fd_, path_, offset, pipe, bytes);
+  }
   Status CheckUnchanged();  // kConflict when size or time moved since it was opened.
   Status Publish();         // Moves a written file into place, replacing what is there.
 
@@ -36,6 +49,7 @@ class DiskFile {
   int fd_ = -1;
   uint64_t bytes_ = 0;
   int64_t modified_ns_ = 0;
+  bool executable_ = false;
 };
 
 }  // namespace varve::transfer

@@ -59,9 +59,7 @@ std::string RecordPath(const std::string& folder, Engine& engine, const store::K
 
 Status SendWhole(const OpContext& ctx, Engine& engine, const FileUpload& file, uint64_t bytes) {
   VARVE_TRY(DiskFile source, DiskFile::OpenForRead(file.path));
-  if (source.bytes() != bytes) {
-    return Error(ErrorCode::kConflict, "'" + file.path + "' changed while it was sent");
-  }
+  if (source.bytes() != bytes) return FileChanged(file.path);
   VARVE_TRY(const MemoryBudget::Ticket ticket, engine.Reserve(ctx, bytes));
   const BufferPool::Buffer buffer = engine.buffers().Take(bytes, BufferPool::Touch::kAll);
   VARVE_CHECK_OK(source.ReadAt(0, buffer.view()));
@@ -119,7 +117,13 @@ Status Receive(const OpContext& ctx, Engine& engine, const FileDownload& wanted,
       const std::lock_guard lock(arriving.writing);
       return file->WriteAt(offset + at, piece);
     };
-    VARVE_TRY(info, engine.store().GetPieces(ctx, wanted.key, offset, bytes, write));
+    // Or from the socket by a pipe, without passing through this process.
+    const auto pipe = [&](uint64_t at, int from, uint64_t count) {
+      const std::lock_guard lock(arriving.writing);
+      return file->WriteFromPipe(offset + at, from, count);
+    };
+    const store::TakePiece take(write, pipe);
+    VARVE_TRY(info, engine.store().GetPieces(ctx, wanted.key, offset, bytes, take));
     if (info.bytes != 0 && info.bytes != wanted.bytes) {
       return std::move(Error(ErrorCode::kCorrupt,
                              "the object does not have the length that was "

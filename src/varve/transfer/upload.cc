@@ -140,9 +140,7 @@ void PartedUpload::NotePart(const store::PartReply& reply, uint64_t crc) {
 Status PartedUpload::Begin(const OpContext& ctx) {
   VARVE_TRY(DiskFile file, DiskFile::OpenForRead(path_));
   file_.emplace(std::move(file));
-  if (file_->bytes() != plan_.object_bytes) {
-    return Error(ErrorCode::kConflict, "'" + path_ + "' changed while it was sent; send it again");
-  }
+  if (file_->bytes() != plan_.object_bytes) return FileChanged(path_);
   if (!record_path_.empty()) VARVE_CHECK_OK(TakeUp(ctx));
   if (upload_id_.empty() && !completed_before_) {
     VARVE_TRY(upload_id_, engine_.store().CreateMultipart(ctx, key_));

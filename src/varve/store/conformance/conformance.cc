@@ -1,6 +1,7 @@
 #include "varve/store/conformance/conformance.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -56,6 +57,26 @@ void ReadsAndWrites(ObjectStore& store) {
   ASSERT_TRUE(pieces.ok()) << pieces.error().ToString();
   EXPECT_EQ(pieces->bytes, big.size());
   EXPECT_TRUE(std::equal(big.begin() + 5, big.end(), back.begin()));
+  // A store may hand them on in a pipe instead, all or some.
+  std::ranges::fill(back, std::byte{0});
+  const auto drain = [&](uint64_t at, int pipe, uint64_t bytes) -> Status {
+    for (const uint64_t end = at + bytes; at < end;) {
+      const ssize_t got = read(pipe, back.data() + at, end - at);
+      if (got <= 0) return Error(ErrorCode::kInternal, "the pipe ends early");
+      at += static_cast<uint64_t>(got);
+    }
+    return OkStatus();
+  };
+  const TakePiece either(take, drain);
+  for (int again = 0; again < 2; ++again) {
+    const auto piped = store.GetPieces(ctx, Key("pack/00/big"), 5, big.size() - 5, either);
+    ASSERT_TRUE(piped.ok()) << piped.error().ToString();
+    EXPECT_EQ(piped->bytes, big.size());
+    EXPECT_TRUE(std::equal(big.begin() + 5, big.end(), back.begin()));
+  }
+  EXPECT_EQ(CodeOf(store.GetPieces(ctx, Key("pack/00/big"), 1, big.size(), either)),
+            ErrorCode::kCorrupt);
+  EXPECT_EQ(CodeOf(store.GetPieces(ctx, Key("pack/00/none"), 0, 9, either)), ErrorCode::kNotFound);
   EXPECT_EQ(CodeOf(store.GetPieces(ctx, Key("pack/00/big"), 1, big.size(), take)),
             ErrorCode::kCorrupt);
   const auto full = [](uint64_t, ByteView) -> Status {

@@ -67,7 +67,9 @@ Client::Client(S3Config config)
       credentials_(!config_.credentials.access_key.empty() || config_.credential_source == nullptr
                        ? CredentialCache::Fixed(config_.credentials)
                        : config_.credential_source),
-      transport_({.ca_bundle = config_.ca_bundle, .resolve = {}}) {
+      transport_({.ca_bundle = config_.ca_bundle,
+                  .first_answer_ms = config_.first_answer_ms,
+                  .resolve = {}}) {
   learned_.region = config_.region;
   learned_.checksum = config_.checksum;
   learned_.quoted_if_match = learned_.if_match_known = config_.quoted_if_match;
@@ -145,8 +147,10 @@ http::Request Client::Build(const Call& call, const Learned& now, const Credenti
   for (auto& header : input.headers) request.headers.push_back(std::move(header));
   request.body = call.body;
   request.into = call.into;
-  request.take = call.take;
+  request.take = call.take.bytes();
+  request.take_pipe = call.take.pipe();
   request.take_bytes = call.take_bytes;
+  request.before_last_byte = call.before_last_byte;
   request.body_bytes_max = call.reply_bytes_max;
   request.id_header = "x-amz-request-id";
   return request;

@@ -37,6 +37,7 @@ struct Call {
   MutableByteView into = {};
   TakePiece take = {};  // As http::Request has it, with the next.
   uint64_t take_bytes = 0;
+  std::function<void()> before_last_byte = {};  // As http::Request has it.
   Role role = Role::kPlain;
   uint64_t reply_bytes_max = kSmallObjectBytesMax;
 };

@@ -33,7 +33,8 @@ struct S3Config {
   bool bucket_key = false;
   Secret customer_key;  // SSE-C: 32 bytes, not encoded.
   std::string ca_bundle;
-  Credentials credentials;  // Fixed; else those of the source.
+  int64_t first_answer_ms = 0;  // As http::TransportOptions has it.
+  Credentials credentials;      // Fixed; else those of the source.
   std::shared_ptr<CredentialCache> credential_source;
 };
 

@@ -5,6 +5,7 @@
 // strict fake; afterwards the truth is read without the proxy. One table; a lie without a row for
 // each of its classes fails the test.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <map>
@@ -76,8 +77,8 @@ const std::vector<Row>& Matrix() {
       {Lie::kNoEtag, "R+- W+ C?"},
       {Lie::kWeakEtag, "R++ W+ C+"},
       {Lie::kOddEtag, "R+- W+ C?"},
-      {Lie::kNoChecksum501, "W+ C+ M++-"},
-      {Lie::kNoChecksum400, "W+ C+ M++-"},
+      {Lie::kNoChecksum501, "W+ C+ M+++"},
+      {Lie::kNoChecksum400, "W+ C+ M+++"},
       {Lie::kExpiredToken, "R-- W- C- M--- D- L-", kAlways},
       {Lie::kAccessDenied, "R-- W- C- M--- D- L-", kAlways},
       {Lie::kInvalidAccessKey, "R-- W- C- M--- D- L-", kAlways},
@@ -178,7 +179,8 @@ class FaultMatrix : public testing::Test {
     bool honest = true;   // The result, or the refusal to give one, agrees with the truth.
     bool served = false;  // The change is there.
   };
-  Outcome Read(uint32_t number);  // 0: a range, 1: a whole object, 2: a range in pieces.
+  // 0: a range, 1: a whole object, 2: a range in pieces, 3: the same through a pipe.
+  Outcome Read(uint32_t number);
   Outcome Write();
   Outcome Swap();
   Outcome Remove();
@@ -220,8 +222,15 @@ FaultMatrix::Outcome FaultMatrix::Read(uint32_t number) {
       std::ranges::copy(piece, into.begin() + static_cast<std::ptrdiff_t>(at));
       return OkStatus();
     };
+    const auto drain = [&](uint64_t at, int pipe, uint64_t bytes) -> Status {
+      const ssize_t got = read(pipe, into.data() + at, bytes);
+      if (got == static_cast<ssize_t>(bytes)) return OkStatus();
+      return Error(ErrorCode::kInternal, "the pipe ends early");
+    };
+    const store::TakePiece taker =
+        number == 2 ? store::TakePiece(take) : store::TakePiece(take, drain);
     const auto got = number == 0 ? client_->GetRange(Patient(), key, 8, into)
-                                 : client_->GetPieces(Patient(), key, 8, into.size(), take);
+                                 : client_->GetPieces(Patient(), key, 8, into.size(), taker);
     Note(outcome, got);
     outcome.honest = !got.ok() || AsText(into) == std::string_view(body).substr(8, 16);
   }
@@ -371,9 +380,9 @@ TEST_F(FaultMatrix, EveryLieHasAStatedOutcomeForEveryClassItConcerns) {
     for (const char kind : info.classes) {
       const std::string_view signs = SignsOf(row, kind);
       ASSERT_EQ(signs.size(), RequestsOf(kind)) << info.name << " for " << kind;
-      const uint32_t requests = kind == 'R' ? 3 : static_cast<uint32_t>(signs.size());
+      const uint32_t requests = kind == 'R' ? 4 : static_cast<uint32_t>(signs.size());
       for (uint32_t number = 0; number < requests; ++number) {
-        const char sign = signs[number % signs.size()];
+        const char sign = signs[kind != 'R' ? number : number == 1 ? 1 : 0];
         SCOPED_TRACE(std::string(info.row) + " " + std::string(info.name) + " for " + kind +
                      std::to_string(number));
         const uint64_t told = liar_->told();
@@ -381,8 +390,10 @@ TEST_F(FaultMatrix, EveryLieHasAStatedOutcomeForEveryClassItConcerns) {
         ++cases;
         EXPECT_GT(liar_->told(), told) << "the lie was not told";
         EXPECT_EQ(outcome.error.find("fakesecret"), std::string::npos);
-        EXPECT_EQ(std::string(1, SignOf(kind, sign, outcome)), std::string(1, sign))
-            << outcome.error;
+        const char found = SignOf(kind, sign, outcome);
+        // A piped read that does not go by the book is asked once more, and then may succeed.
+        if (kind == 'R' && number == 3 && found == '+') continue;
+        EXPECT_EQ(std::string(1, found), std::string(1, sign)) << outcome.error;
       }
     }
   }
@@ -426,7 +437,7 @@ TEST_F(FaultMatrix, OtherWaysBySeed) {
   const uint64_t rounds = wanted == nullptr ? 300 : std::strtoull(wanted, nullptr, 10);
   const uint64_t first = OsRandom().Next64() % 1'000'000;
   RecordProperty("seed", std::to_string(first));
-  const std::string kinds = "WCDL";
+  const std::string kinds = "WCDLR";
   for (uint64_t seed = first; seed < first + rounds; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const char kind = kinds[seed % kinds.size()];
@@ -439,9 +450,11 @@ TEST_F(FaultMatrix, OtherWaysBySeed) {
     const Outcome outcome = kind == 'W'   ? Write()
                             : kind == 'C' ? Swap()
                             : kind == 'D' ? Remove()
+                            : kind == 'R' ? Read(3)
                                           : List();
     // A listing has no checksum: damage of a letter in a name cannot be seen on the wire.
-    if (kind != 'L' && kind != 'D') {
+    // What comes to a read is for the digests of the lake; here it only has to end.
+    if (kind != 'L' && kind != 'D' && kind != 'R') {
       EXPECT_TRUE(outcome.honest) << kind << ": " << outcome.error;
     }
     liar_->Calm();
