@@ -6,6 +6,7 @@
 #include "varve/hash/hash.h"
 #include "varve/store/s3/client.h"
 #include "varve/store/s3/endpoint.h"
+#include "varve/store/s3/held_races.h"
 #include "varve/store/s3/lifecycle.h"
 #include "varve/store/s3/md5.h"
 #include "varve/store/s3/s3_error.h"
@@ -27,6 +28,7 @@ class S3Inspector {
     Checksums();
     EtagForms();
     Conditions();
+    for (Fact& fact : HeldRaces(ctx_, client_, scratch_)) facts_.push_back(std::move(fact));
     Multipart();
     for (const char* name : {"public", "checksum", "etag", "deleted", "multipart"})
       Send("DELETE", scratch_ + "/" + name, {}, {});
