@@ -371,6 +371,30 @@ TEST_F(Incident24, ACompletionWithoutAnAnswerIsLookedAtFirst) {
   EXPECT_EQ(methods, "POST HEAD GET POST HEAD ");
 }
 
+// A server may know a checksum beside a part and none beside a completion.
+TEST_F(ScriptTest, ACompletionStepsDownFromChecksumsThatAreRefused) {
+  S3Store store(config_);
+  const PartReply part{Etag("e"), "CRC64NVME:AAAAAAAAAAA=", 1, 3};
+  const auto complete = [&] { return store.CompleteMultipart(ctx_, Key("k"), "u", {&part, 1}); };
+  HttpReply there = Reply(200, "", {{"ETag", "\"x\""}});
+  there.content_length = 3;
+  for (const auto& refused : {Refused(400, "InvalidRequest"), Refused(501, "NotImplemented")}) {
+    asked_.clear();
+    script_ = {refused, Reply(404, ""), Reply(200, "<CompleteMultipartUploadResult/>"), there};
+    const auto completed = complete();
+    ASSERT_TRUE(completed.ok()) << completed.error().ToString();
+    ASSERT_EQ(asked_.size(), 4u);
+    EXPECT_EQ(Asked(0, "x-amz-checksum-crc64nvme"), "AAAAAAAAAAA=");
+    EXPECT_NE(AsText(asked_[0].body).find("ChecksumCRC64NVME"), std::string::npos);
+    EXPECT_EQ(Asked(2, "x-amz-checksum-crc64nvme") + Asked(2, "x-amz-checksum-type"), "");
+    EXPECT_EQ(AsText(asked_[2].body).find("Checksum"), std::string::npos);
+  }
+  asked_.clear();
+  script_ = {Refused(400, "BadDigest"), Reply(404, "")};  // Damage is no ignorance.
+  EXPECT_FALSE(complete().ok());
+  EXPECT_EQ(asked_.size(), 2u);
+}
+
 TEST_F(ScriptTest, EachKeyOfADeleteIsJudged) {
   S3Store store(config_);
   const std::vector<Key> keys{Key("a"), Key("b"), Key("c"), Key("d")};

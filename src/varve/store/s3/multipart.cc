@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "varve/store/s3/encoding.h"
+#include "varve/store/s3/remedy.h"
 #include "varve/store/s3/replies.h"
 #include "varve/store/s3/reply_info.h"
 #include "varve/store/s3/s3_error.h"
@@ -38,6 +39,13 @@ Status CheckParts(std::span<const PartReply> parts) {
   }
   if (parts.empty()) return Error(ErrorCode::kInternal, "an upload without parts");
   return OkStatus();
+}
+
+// Whether a refusal says that the server does not know what guarded the request.
+bool RefusesSums(const http::Reply& reply) {
+  SentRequest sent;
+  sent.checksum = Checksum::kCrc64Nvme;
+  return RemedyFor(reply, sent).kind == Remedy::Kind::kChecksum;
 }
 
 uint64_t TotalBytes(std::span<const PartReply> parts) {
@@ -150,10 +158,22 @@ Result<ObjectInfo> S3Store::CompleteMultipart(const OpContext& ctx, const Key& k
                                               const std::string& upload_id,
                                               std::span<const PartReply> parts) {
   VARVE_CHECK_OK(CheckParts(parts));
-  const auto whole = WholeSum(parts);
   const bool sums = std::all_of(parts.begin(), parts.end(), [](const PartReply& part) {
     return FromPartChecksum(part.checksum).has_value();
   });
+  bool refused = false;
+  auto completed = CompleteOnce(ctx, key, upload_id, parts, sums, refused);
+  if (!sums || !refused) return completed;
+  // Each part was guarded on its way, and what the parts became is looked at afterwards.
+  return CompleteOnce(ctx, key, upload_id, parts, false, refused);
+}
+
+// `refused`: the server served nothing, and says that it does not know what the request carried.
+Result<ObjectInfo> S3Store::CompleteOnce(const OpContext& ctx, const Key& key,
+                                         const std::string& upload_id,
+                                         std::span<const PartReply> parts, bool sums,
+                                         bool& refused) {
+  const auto whole = sums ? WholeSum(parts) : std::nullopt;
   const std::string body = CompleteBody(parts, sums);
   Call call{.method = "POST",
             .key = key.str(),
@@ -175,7 +195,9 @@ Result<ObjectInfo> S3Store::CompleteMultipart(const OpContext& ctx, const Key& k
   if (found.ok()) return found;
   const bool absent = found.error().code() == ErrorCode::kNotFound;
   if (!absent) return found;
-  const bool unclear = !answer.ok() || answer->reply.status == 200 || answer->reply.status >= 500;
+  refused = answer.ok() && RefusesSums(answer->reply);
+  const bool unclear =
+      !answer.ok() || answer->reply.status == 200 || (answer->reply.status >= 500 && !refused);
   if (unclear) {
     const auto left = ListParts(ctx, key, upload_id, 0);
     if (!left.ok() && left.error().code() == ErrorCode::kNotFound) return left.error();

@@ -18,11 +18,18 @@ pugi::xml_node Root(pugi::xml_document& document, std::string_view xml, const ch
   return std::string_view(root.name()) == name ? root : pugi::xml_node();
 }
 
-std::optional<bool> Truncated(const pugi::xml_node& root) {
-  const std::string_view text = root.child_value("IsTruncated");
-  if (text == "true") return true;
-  if (text == "false") return false;
-  return std::nullopt;
+// One page of a listing, with its document.
+struct Page {
+  pugi::xml_document document;
+  pugi::xml_node root;
+  bool truncated = false;
+};
+// False: not such a page, or one that does not say whether another follows.
+bool ReadPage(std::string_view xml, const char* name, Page& page) {
+  page.root = Root(page.document, xml, name);
+  const std::string_view text = page.root.child_value("IsTruncated");
+  page.truncated = text == "true";
+  return page.truncated || text == "false";
 }
 
 // A key as this document spells keys.
@@ -46,10 +53,9 @@ ErrorReply ParseError(std::string_view xml) {
 }
 
 std::optional<ListReply> ParseListing(std::string_view xml) {
-  pugi::xml_document document;
-  const pugi::xml_node root = Root(document, xml, "ListBucketResult");
-  const auto truncated = Truncated(root);
-  if (!truncated.has_value()) return std::nullopt;
+  Page page;
+  if (!ReadPage(xml, "ListBucketResult", page)) return std::nullopt;
+  const pugi::xml_node& root = page.root;
   ListReply reply;
   for (const pugi::xml_node each : root.children("Contents")) {
     KeyReply entry;
@@ -67,7 +73,7 @@ std::optional<ListReply> ParseListing(std::string_view xml) {
   uint64_t count = reply.keys.size();
   if (!counted.empty() && (!ParseNumber(counted, count) || count != reply.keys.size()))
     return std::nullopt;
-  if (*truncated) {
+  if (page.truncated) {
     reply.next_token = root.child_value("NextContinuationToken");
     if (reply.next_token.empty()) return std::nullopt;
   }
@@ -107,10 +113,9 @@ std::optional<std::string> ParseCompleted(std::string_view xml) {
 }
 
 std::optional<PartsReply> ParseParts(std::string_view xml) {
-  pugi::xml_document document;
-  const pugi::xml_node root = Root(document, xml, "ListPartsResult");
-  const auto truncated = Truncated(root);
-  if (!truncated.has_value()) return std::nullopt;
+  Page page;
+  if (!ReadPage(xml, "ListPartsResult", page)) return std::nullopt;
+  const pugi::xml_node& root = page.root;
   PartsReply reply;
   for (const pugi::xml_node each : root.children("Part")) {
     PartEntry part;
@@ -124,20 +129,19 @@ std::optional<PartsReply> ParseParts(std::string_view xml) {
     part.crc32c = each.child_value("ChecksumCRC32C");
     reply.parts.push_back(std::move(part));
   }
-  if (*truncated && (!ParseNumber(root.child_value("NextPartNumberMarker"), reply.next_after) ||
-                     reply.next_after == 0 || reply.next_after > 10'000)) {
+  if (page.truncated && (!ParseNumber(root.child_value("NextPartNumberMarker"), reply.next_after) ||
+                         reply.next_after == 0 || reply.next_after > 10'000)) {
     return std::nullopt;
   }
   return reply;
 }
 
 std::optional<UploadsReply> ParseUploads(std::string_view xml) {
-  pugi::xml_document document;
-  const pugi::xml_node root = Root(document, xml, "ListMultipartUploadsResult");
-  const auto truncated = Truncated(root);
-  if (!truncated.has_value()) return std::nullopt;
+  Page page;
+  if (!ReadPage(xml, "ListMultipartUploadsResult", page)) return std::nullopt;
+  const pugi::xml_node& root = page.root;
   UploadsReply reply;
-  reply.truncated = *truncated;
+  reply.truncated = page.truncated;
   for (const pugi::xml_node each : root.children("Upload")) {
     const auto key = KeyText(root, each.child_value("Key"));
     UploadEntry upload{key.value_or(""), each.child_value("UploadId"),

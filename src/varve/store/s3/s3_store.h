@@ -51,7 +51,8 @@ class S3Store final : public ObjectStore {
                             uint32_t part_number, ByteView body) override;
   Result<PartPage> ListParts(const OpContext& ctx, const Key& key, const std::string& upload_id,
                              uint32_t after) override;
-  // The completion, and a HEAD that decides; the list of parts where both leave it open.
+  // The completion, and a HEAD that decides; the list of parts where both leave it open. All once
+  // more, without checksums, where the server does not know them in a completion.
   Result<ObjectInfo> CompleteMultipart(const OpContext& ctx, const Key& key,
                                        const std::string& upload_id,
                                        std::span<const PartReply> parts) override;
@@ -71,6 +72,9 @@ class S3Store final : public ObjectStore {
   Result<ObjectInfo> WrittenInfo(const Answer& answer, const Call& call);
   Result<ObjectInfo> LookAtCompleted(const OpContext& ctx, const Key& key,
                                      std::span<const PartReply> parts);
+  Result<ObjectInfo> CompleteOnce(const OpContext& ctx, const Key& key,
+                                  const std::string& upload_id, std::span<const PartReply> parts,
+                                  bool sums, bool& refused);
   Status DeleteOne(const OpContext& ctx, const Key& key);
   Client client_;
   std::atomic<bool> server_checksums_{false};
