@@ -5,11 +5,16 @@ run with and without --json; standard output, standard error and the folder they
 """
 
 import json
+import os
+import resource
+import signal
+import socket
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from s3_fronts import varve
+from s3_fronts import BIN, varve
 
 MARK = "CANARY0secret0CANARY"
 
@@ -100,3 +105,33 @@ def test_a_server_that_quotes_its_requests_or_leads_away(settings, front, status
         assert "CANARY" not in done.stdout + done.stderr
     assert elsewhere.connections == 0
     server.shutdown()
+
+
+@pytest.mark.parametrize("death", [signal.SIGABRT, signal.SIGSEGV])
+def test_a_crash_tells_no_secret_and_leaves_no_core(settings, tmp_path, death):
+    settings |= {"AWS_SECRET_ACCESS_KEY": MARK, "AWS_SESSION_TOKEN": MARK}
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        silent.settimeout(20)
+        settings["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        dumped = {}
+        for core in ("", "1"):
+            crashing = subprocess.Popen(
+                [BIN / "varve", "ls", "s3://fake/lake"], cwd=tmp_path, env=settings | ({"VARVE_CORE": core} if core else {}),
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=allow_cores,
+            )
+            silent.accept()[0].recv(1 << 16)  # It has its keys, and has signed with them.
+            crashing.send_signal(death)
+            said = crashing.stdout.read()
+            _, status = os.waitpid(crashing.pid, 0)
+            dumped[core] = os.WCOREDUMP(status)
+            assert os.WTERMSIG(status) == death
+            assert b"CANARY" not in said
+    assert not dumped[""]
+    if not dumped["1"]:
+        pytest.skip("this machine writes no cores at all")
+
+
+def allow_cores():
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))

@@ -23,11 +23,11 @@ def roundtrip(settings, tmp_path):
     assert found[0].read_bytes() == b"weights" * 1000
 
 
-def refused_soon(settings, url, *says):
+def refused_soon(settings, url, *says, verb="init"):
     """One line with the cause and the fix, in under 5 seconds; on a busy machine, in one of three tries."""
     for _ in range(3):
         started = time.monotonic()
-        refused = varve(settings, "init", url)
+        refused = varve(settings, verb, url)
         seconds = time.monotonic() - started
         assert refused.returncode not in (0, 15)
         assert all(words in refused.stderr.splitlines()[0] for words in says), refused.stderr
@@ -127,6 +127,15 @@ def test_a_wrong_setting_is_one_line_with_its_fix(fake_s3, settings, what):
     changed, url, fix = WRONG[what]
     settings["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{fake_s3}"
     refused_soon(settings | changed, url, fix)
+
+
+def test_a_port_that_takes_connections_and_says_nothing(settings):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        settings["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        for verb in ("init", "ls"):
+            refused_soon(settings, "s3://fake/lake", "check the endpoint", verb=verb)
 
 
 def test_an_address_that_never_answers(settings):
