@@ -2,7 +2,8 @@
 //
 // It checks nothing, hashes nothing and keeps nothing but names and lengths: bodies are dropped in
 // the kernel, and every object reads as the same 64 MiB over and over, sent without a copy. Every
-// client finds what it needs: PUT, multipart, ranged GET, HEAD, ListObjectsV2, deletes. With
+// client finds what it needs: PUT, multipart, ranged GET, HEAD, ListObjectsV2, deletes. GET
+// /-/requests says how many requests came before, without those that asked that. With
 // --delay-ms each answer waits so long before its first byte. For benchmarks on loopback only.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -40,7 +41,7 @@ int content_fd = -1;
 std::mutex mutex;
 std::map<std::string, uint64_t> objects;                      // "bucket/key": length.
 std::map<std::string, std::map<uint64_t, uint64_t>> uploads;  // Id: part number: length.
-std::atomic<uint64_t> ids{1};
+std::atomic<uint64_t> ids{1}, requests{0};
 
 struct Request {
   std::string method, path, query;
@@ -181,6 +182,8 @@ bool Read(int fd, const Request& request, uint64_t total) {
 }
 
 bool Serve(int fd, const Request& request, const std::string& body) {
+  if (request.path == "/-/requests") return Answer(fd, 200, "", std::to_string(requests));
+  ++requests;
   const std::string path = Decode(request.path.substr(1));
   const std::string bucket = path.substr(0, path.find('/'));
   const bool is_bucket = path.size() <= bucket.size() + 1;

@@ -1,10 +1,11 @@
 """Plain files up and down, Varve's transfer layer beside the clients that people use, on one server.
 
 Usage: bench/s3/run.py [--server fast|rgw|versitygw] [--mib 4096] [--rounds 3] [--delay-ms 0] [--cases one,many,small]
+                       [--folder /dev/shm]
 
 Each measurement is a fresh process; clients alternate within a round, medians are printed, each also as a ratio to the
 best of the others. Cases: one file of --mib, files of 64 MiB of together --mib, and --small files of 16 KiB. CPU is the
-client process's own, user and system. Peers that are not installed are left out; tools/peers.sh installs them.
+client process's own, user and system; requests are what the fast server counted. Files lie below --folder. Peers that are not installed are left out; tools/peers.sh installs them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -104,6 +106,13 @@ class Server:
         shutil.rmtree(Path("/dev/shm", Path(self.folder).name), ignore_errors=True)
 
 
+def requests_so_far(server: str) -> int:
+    if server != "fast":
+        return 0
+    with urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"] + "/-/requests") as answer:
+        return int(answer.read())
+
+
 def fill(folder: Path, files: int, bytes_each: int) -> None:
     folder.mkdir(parents=True)
     block = os.urandom(1 << 20)
@@ -123,10 +132,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--delay-ms", type=int, default=0)
     parser.add_argument("--cases", default="one,many,small")
+    parser.add_argument("--folder", default="/dev/shm")
     parser.add_argument("--clients", default="varve,s5cmd,obstore,boto3-crt,boto3,rclone")
     args = parser.parse_args()
     shapes = {"one": (1, args.mib << 20), "many": (args.mib // 64, 64 << 20), "small": (args.small, 16 << 10)}
-    work = Path(tempfile.mkdtemp(prefix="varve-bench-", dir="/dev/shm"))
+    work = Path(tempfile.mkdtemp(prefix="varve-bench-", dir=args.folder))
     rows: dict[tuple[str, str, str], list[dict[str, float]]] = {}
     try:
         with Server(args.server, args.delay_ms):
@@ -146,7 +156,9 @@ def main() -> None:
                             command = peer_commands(client, action, source if action == "up" else sink, prefix)
                             if command is None:
                                 continue
+                            before = requests_so_far(args.server)
                             result = measure(command)
+                            result["requests"] = requests_so_far(args.server) - before
                             if action == "down":
                                 got = list(sink.rglob("file*"))
                                 sizes = sum(p.stat().st_size for p in got)
@@ -157,16 +169,16 @@ def main() -> None:
     finally:
         shutil.rmtree(work, ignore_errors=True)
     print(f"server {args.server}, {args.mib} MiB, {args.small} small files, delay {args.delay_ms} ms, median of {args.rounds}")
-    print("| case | client | wall s | GB/s | CPU s/GB | peak MiB | wall: best other / this | CPU: this / best other |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    middle = {key: {what: statistics.median(r[what] for r in runs) for what in ("wall_s", "cpu_s", "peak_mib")} for key, runs in rows.items()}
+    print("| case | client | wall s | GB/s | CPU s/GB | peak MiB | requests | wall: best other / this | CPU: this / best other |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    middle = {key: {what: statistics.median(r[what] for r in runs) for what in ("wall_s", "cpu_s", "peak_mib", "requests")} for key, runs in rows.items()}
     for (case, action, client), figures in middle.items():
         others = [m for (c, a, other), m in middle.items() if (c, a) == (case, action) and other != client]
         gigabytes = shapes[case][0] * shapes[case][1] / 1e9
         fastest = min(others, key=lambda m: m["wall_s"], default=figures)
         print(
             f"| {case} {action} | {client} | {figures['wall_s']:.2f} | {gigabytes / figures['wall_s']:.2f} | {figures['cpu_s'] / gigabytes:.2f} | "
-            f"{figures['peak_mib']:.0f} | {fastest['wall_s'] / figures['wall_s']:.2f} | {figures['cpu_s'] / fastest['cpu_s']:.2f} |"
+            f"{figures['peak_mib']:.0f} | {figures['requests']:.0f} | {fastest['wall_s'] / figures['wall_s']:.2f} | {figures['cpu_s'] / fastest['cpu_s']:.2f} |"
         )
 
 

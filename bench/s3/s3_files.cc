@@ -2,7 +2,8 @@
 //
 // Moves plain files with the transfer layer alone, as s5cmd and rclone do: what bench/s3/run.py
 // measures. Prints one JSON object: bytes, files, seconds and the memory budget's peak.
-// Options: --connections N, --part-mib N, --memory-mib N.
+// Options: --connections N, --part-mib N, --memory-mib N, --resume FOLDER (where an upload that was
+// interrupted is taken up again).
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -56,6 +57,7 @@ int main(int argc, char** argv) {
     if (std::strcmp(argv[at], "--connections") == 0)
       settings.engine.connections = static_cast<uint32_t>(number);
     if (std::strcmp(argv[at], "--part-mib") == 0) settings.files.part_bytes = number * kMiB;
+    if (std::strcmp(argv[at], "--resume") == 0) settings.files.resume_folder = argv[at + 1];
     if (std::strcmp(argv[at], "--memory-mib") == 0) settings.engine.memory_bytes = number * kMiB;
   }
   if (argc - at != 3) {
