@@ -43,6 +43,7 @@ class Loop:
         self.chance = random.Random(SEED)
         self.acknowledged = {}  # Version -> step.
         self.killed = {"put": 0, "get": 0, "gc": 0}
+        self.aim = {"put": 1.0, "get": 1.0}  # Shares of those lives in which a kill still meets one: machines get faster.
         self.next_number = 1
         # By size, how long a put and a get live when nobody kills them.
         self.put_s, self.get_s = {}, {}
@@ -93,7 +94,8 @@ class Loop:
         put_s, get_s = self.put_s[is_large(numbers[0])], self.get_s[is_large(self.acknowledged[version])]
         puts = [self.put(number) for number in numbers]
         get = self.get(version)
-        kills = [(self.chance.uniform(0, put_s), puts[0]), (self.chance.uniform(0, get_s), get)]
+        before = dict(self.killed)
+        kills = [(self.chance.uniform(0, put_s * self.aim["put"]), puts[0]), (self.chance.uniform(0, get_s * self.aim["get"]), get)]
         began = time.monotonic()
         for at_s, process in sorted(kills, key=lambda each: each[0]):
             time.sleep(max(0, began + at_s - time.monotonic()))
@@ -101,6 +103,9 @@ class Loop:
         for number, process in zip(numbers, puts):
             self.end_put(process, number)
         self.end_get(get, version)
+        for kind in self.aim:
+            met = self.killed[kind] > before[kind]
+            self.aim[kind] = min(1.5, self.aim[kind] * 1.05) if met else max(0.1, self.aim[kind] * 0.93)
 
     def check(self):
         with varve.open(self.lake) as opened:
