@@ -90,7 +90,9 @@ bool LoadOnce(World& world, Process& process, lake::Lake& lake) {
   const ErrorCode code = loaded.error().code();
   world.Note(process, "NOT LOADED", address, ErrorName(code));
   if ((code == ErrorCode::kNotFound || code == ErrorCode::kGone) && means(0)) return true;
-  if (code == ErrorCode::kCorrupt && ForgottenMeanwhile(oracle, artifact, operation.from)) {
+  // "latest" meant a version that was let go and collected before it was read.
+  if ((code == ErrorCode::kCorrupt || code == ErrorCode::kGone) &&
+      ForgottenMeanwhile(oracle, artifact, operation.from)) {
     return true;
   }
   return world.Explained(loaded.error(), operation.healed, "load of " + address, {});
@@ -157,7 +159,8 @@ bool LookOnce(World& world, Process& process, lake::Lake& lake) {
     return Meaning(head, artifact) == 0 || Meaning(head, artifact + "@v1") == 0;
   });
   if ((code == ErrorCode::kNotFound || code == ErrorCode::kGone) && absent) return true;
-  if (code == ErrorCode::kCorrupt && ForgottenMeanwhile(oracle, artifact, operation.from)) {
+  if ((code == ErrorCode::kCorrupt || code == ErrorCode::kGone) &&
+      ForgottenMeanwhile(oracle, artifact, operation.from)) {
     return true;
   }
   return world.Explained(looked.error(), operation.healed, "a look at " + artifact, {});

@@ -366,10 +366,13 @@ TEST(Case16, AnOldWriterUnderWayStopsWhenAFeatureShutsItOut) {
     // Nor does the lake that is open move labels, let go or collect.
     for (const Status& status :
          {lake->SetAlias(kGcCtx, "a", "best", "a@v2"), lake->Forget(kGcCtx, "a@v2", "old")}) {
+      ASSERT_FALSE(status.ok());
       EXPECT_EQ(status.error().code(), ErrorCode::kUnsupported);
     }
     const std::set<std::string> keys = GcKeys(*memory, "");
-    EXPECT_EQ(lake->CollectGarbage(kGcCtx, kGcNow).error().code(), ErrorCode::kUnsupported);
+    const auto collected = lake->CollectGarbage(kGcCtx, kGcNow);
+    ASSERT_FALSE(collected.ok());
+    EXPECT_EQ(collected.error().code(), ErrorCode::kUnsupported);
     EXPECT_EQ(GcKeys(*memory, ""), keys);
     GcExpectLive(memory);  // It is still read.
     if (HasFailure()) return;
