@@ -223,9 +223,15 @@ Status UnholdVersion(const OpContext& ctx, Core& core, std::string_view address,
   return RemoveRow<format::Hold>(ctx, core, address, owner, &format::Head::holds, "hold");
 }
 
+namespace {
+
+constexpr int kUndeleteTriesMax = 10;
+
 // What comes back was not live, so its objects may be condemned: it is written as a save that
 // reuses them would be, asking for every list since it was let go.
-Status UndeleteVersion(const OpContext& ctx, Core& core, std::string_view address) {
+// `outrun`: collections ended meanwhile, and with them lists that it wanted to ask; look again.
+Status TryUndelete(const OpContext& ctx, Core& core, std::string_view address, bool& outrun) {
+  outrun = false;
   VARVE_CHECK_OK(core.CheckWritable());
   VARVE_TRY(const format::Address parsed, format::ParseAddress(address));
   if (!parsed.version.has_value()) {
@@ -300,10 +306,22 @@ Status UndeleteVersion(const OpContext& ctx, Core& core, std::string_view addres
       return Error(ErrorCode::kConflict, "a collection is under way that lists objects of " + what +
                                              "; let varve gc finish, then run it again");
     }
+    outrun = condemned.lists_gone && in_grace;
     return Error(ErrorCode::kGone, "the collector has begun to take the objects of " + what +
                                        "; it cannot be brought back");
   }
   return std::move(written).error();
+}
+
+}  // namespace
+
+Status UndeleteVersion(const OpContext& ctx, Core& core, std::string_view address) {
+  bool outrun = true;
+  Status done;
+  for (int tries = 0; tries < kUndeleteTriesMax && outrun; ++tries) {
+    done = TryUndelete(ctx, core, address, outrun);
+  }
+  return done;
 }
 
 }  // namespace varve::lake
