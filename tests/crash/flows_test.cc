@@ -384,6 +384,43 @@ Flow RetainFlow() {
           }};
 }
 
+Flow UndeleteFlow() {
+  return {"undelete", "the version is back whole or still let go; it comes back by asking again",
+          [](World& world) {
+            HoldOldVersions(world);
+            world.may_forget_v1 = true;
+            ASSERT_TRUE(OpenOn(world.base)->Forget(Ctx(), "llama@v1", "diverged").ok());
+          },
+          [](World&, StorePtr store) -> Status {
+            VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+            const Status back = lake->Undelete(Ctx(), "llama@v1");
+            const bool there = !back.ok() && back.error().code() == ErrorCode::kInvalidArgument;
+            return there ? OkStatus() : back;
+          },
+          [](World&, Lake& lake) { return lake.OpenAt(Ctx(), "llama@v1").ok(); }};
+}
+
+Flow KeepersFlow() {
+  return {"pin and hold", "who keeps is written or not; what is kept is not let go",
+          HoldOldVersions,
+          [](World&, StorePtr store) -> Status {
+            VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+            VARVE_CHECK_OK(
+                lake->Pin(Ctx(), "llama@v1",
+                          {.owner = "ada", .for_ms = 3'600'000, .lease = false, .reason = ""}));
+            return lake->Hold(Ctx(), "llama@v1", "audit", "the paper");
+          },
+          [](World&, Lake& lake) {
+            const auto info = lake.Describe(Ctx(), "llama@v1");
+            EXPECT_TRUE(info.ok());
+            EXPECT_TRUE(info->holds.empty() || !info->pins.empty()) << "they came in this order";
+            if (info->pins.empty()) return false;
+            const Status forgotten = lake.Forget(Ctx(), "llama@v1", "old");
+            EXPECT_EQ(forgotten.error().code(), ErrorCode::kConflict);
+            return !info->holds.empty();
+          }};
+}
+
 Flow LoadFlow() {
   return {"load", "the right bytes or an error; nothing in the store changes", HoldOldVersions,
           [](World& world, StorePtr store) -> Status {
@@ -429,6 +466,8 @@ std::vector<Flow> Flows() {
           CopyAwayFlow(),
           CollectFlow(),
           RetainFlow(),
+          UndeleteFlow(),
+          KeepersFlow(),
           LoadFlow()};
 }
 

@@ -128,7 +128,9 @@ def test_the_command_is_ended(source, tmp_path, verb):
         if twice:
             time.sleep(0.002)
             process.send_signal(signal.SIGTERM)  # Ends it at once, unless it has ended.
+        signalled = time.monotonic()
         out, err = process.communicate(timeout=120)
+        assert time.monotonic() - signalled < BUDGET_S
         # Before it looks at signals it dies as any process.
         assert process.returncode in (0, CANCELLED, -signal.SIGTERM), err
         if process.returncode == 0:
