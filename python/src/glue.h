@@ -112,6 +112,9 @@ struct PyVersion {
 struct PyLake {
   Handle<lake::Lake> lake;
 };
+struct PyHurry {
+  Handle<ThreadPool::Hurry> hurry;
+};
 
 void BindSave(nb::module_& m);
 void BindVersion(nb::module_& m);

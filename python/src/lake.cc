@@ -98,6 +98,8 @@ void BindLake(nb::module_& m) {
   });
   m.def("open", &OpenLake);
 
+  nb::class_<PyHurry>(m, "Hurry").def("close", [](PyHurry& self) { self.hurry.Drop(); });
+
   nb::class_<PyLake>(m, "Lake")
       .def("lake_id", [](PyLake& self) { return self.lake.Use().lake_id(); })
       .def("describe", [](PyLake& self) { return self.lake.Use().Describe(); })
@@ -179,6 +181,18 @@ void BindLake(nb::module_& m) {
              return nb::make_tuple(report.versions_copied, report.versions_skipped,
                                    report.bytes_sent);
            })
+      .def(
+          "hurry_saves",
+          [](PyLake& self) {
+            lake::Lake& lake = self.lake.Use();
+            std::unique_ptr<ThreadPool::Hurry> hurry;
+            {
+              const nb::gil_scoped_release released;
+              hurry = lake.HurrySaves();
+            }
+            return PyHurry{Handle(std::move(hurry))};
+          },
+          nb::keep_alive<0, 1>())
       .def("close", [](PyLake& self) {
         lake::Lake& lake = self.lake.Use();
         const nb::gil_scoped_release released;

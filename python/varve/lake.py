@@ -44,7 +44,7 @@ class Lake:
         self._core = core
         self._memory_bytes = memory_bytes
         self._owner_pid = os.getpid()
-        self._committer = Committer()
+        self._committer = Committer(core)
         self._closed = False
 
     def __enter__(self) -> Lake:
@@ -141,7 +141,7 @@ class Lake:
         count = sum(leaf.value.nbytes for leaf in leaves if leaf.same is None)
         count = min(limit, 2 * count + _SAVE_OVERHEAD_BYTES)  # Staged copies, and packs on their way.
         self._committer.reserve(count, limit)
-        pending = PendingSave(name)
+        pending = PendingSave(name, self._core)
         session = None
         try:
             session = self._core.begin_save(text(name, "the name"), options)

@@ -6,8 +6,11 @@ import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
+from . import _core
 from .errors import InvalidError, TimedOutError
 from .types import SaveReport
 
@@ -27,8 +30,9 @@ class PendingSave:
 
     staged = True
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, core: _core.Lake) -> None:
         self.name = name
+        self._core = core
         self.report: SaveReport | None = None
         self._finished = threading.Event()
         self._error: BaseException | None = None
@@ -55,8 +59,11 @@ class PendingSave:
         """
         if self._owner_pid != os.getpid():
             raise InvalidError("this save belongs to the process that began it")
-        if not self._finished.wait(timeout):
-            raise TimedOutError(f"the save of '{self.name}' is still under way")
+        if not self.done():
+            with closing(self._core.hurry_saves()):
+                self._finished.wait(timeout)
+            if not self.done():
+                raise TimedOutError(f"the save of '{self.name}' is still under way")
         self._seen = True
         if self._error is not None:
             raise self._error
@@ -68,10 +75,11 @@ class Committer:
     """Commits saves in the order in which they were handed over, in a thread that lives while there are any.
 
     The thread is no daemon, so an interpreter that ends waits for saves under way. Failures are logged and kept
-    until somebody has seen them.
+    until somebody has seen them. Saves go on at the lowest priority until somebody waits for one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, core: _core.Lake) -> None:
+        self._core = core
         self._changed = threading.Condition()
         self._queue: deque[tuple[Any, PendingSave, int]] = deque()
         self._running = False
@@ -80,8 +88,12 @@ class Committer:
 
     def reserve(self, count: int, limit: int) -> None:
         """Waits until saves under way and `count` more bytes stay below `limit`; one save alone always may."""
+        def fits() -> bool:
+            return self._held_bytes == 0 or self._held_bytes + count <= limit
+
         with self._changed:
-            self._changed.wait_for(lambda: self._held_bytes == 0 or self._held_bytes + count <= limit)
+            if not fits():
+                self._hurry_until(fits)
             self._held_bytes += count
 
     def release(self, count: int) -> None:
@@ -106,8 +118,12 @@ class Committer:
 
     def wait(self) -> None:
         """Blocks until no save is under way."""
+        def idle() -> bool:
+            return not self._running and not self._queue
+
         with self._changed:
-            self._changed.wait_for(lambda: not self._running and not self._queue)
+            if not idle():
+                self._hurry_until(idle)
 
     def raise_failed(self) -> None:
         """Raises the oldest failure that nobody has seen."""
@@ -117,6 +133,10 @@ class Committer:
                 if not pending._seen and pending._error is not None:
                     pending._seen = True
                     raise pending._error
+
+    def _hurry_until(self, ended: Callable[[], bool]) -> None:
+        with closing(self._core.hurry_saves()):
+            self._changed.wait_for(ended)
 
     def _run(self) -> None:
         while True:

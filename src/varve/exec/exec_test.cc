@@ -1,12 +1,13 @@
 // Goal: nothing waits longer than it must, no task is lost, and no byte goes past the cap.
 // Method: race threads against every blocking call and check what each of them saw.
 #include <gtest/gtest.h>
-#include <sys/resource.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <thread>
 
 #include "varve/exec/memory_budget.h"
@@ -119,11 +120,39 @@ TEST(ThreadPool, StopWakesASubmitterThatWaitsForRoom) {
 
 TEST(ThreadPool, ABackgroundThreadHasTheLowestPriority) {
   ThreadPool pool({.name = "quiet", .threads = 1, .queue_max = 4, .background = true});
-  int priority = 0;
-  ASSERT_TRUE(pool.Submit([&] { priority = getpriority(PRIO_PROCESS, 0); }).ok());
+  int policy = SCHED_OTHER;
+  ASSERT_TRUE(pool.Submit([&] { policy = sched_getscheduler(0); }).ok());
   pool.Stop();
-  EXPECT_EQ(priority, 19);
-  EXPECT_NE(getpriority(PRIO_PROCESS, 0), 19) << "only the pool's threads";
+  EXPECT_EQ(policy, SCHED_IDLE);
+  EXPECT_NE(sched_getscheduler(0), SCHED_IDLE) << "only the pool's threads";
+}
+
+// Tasks that a pool whose only thread is held up has queued, run while somebody hurries.
+TEST(ThreadPool, AHurryRunsWhatIsQueuedAndWhatComesInTheHelper) {
+  ThreadPool helper(Pool(1));
+  ThreadPool pool(Pool(1));
+  std::promise<void> held, begun;
+  ASSERT_TRUE(pool.Submit([&] {
+                    begun.set_value();
+                    held.get_future().wait();
+                  })
+                  .ok());
+  begun.get_future().wait();
+  std::promise<void> before, meanwhile;
+  ASSERT_TRUE(pool.Submit([&] { before.set_value(); }).ok());
+  {
+    const ThreadPool::Hurry hurry(pool, helper);
+    before.get_future().wait();
+    ASSERT_TRUE(pool.Submit([&] { meanwhile.set_value(); }).ok());
+    meanwhile.get_future().wait();
+  }
+  std::atomic<bool> ran = false;
+  ASSERT_TRUE(pool.Submit([&] { ran = true; }).ok());
+  helper.Stop();
+  EXPECT_FALSE(ran.load()) << "nobody hurries any more";
+  held.set_value();
+  pool.Stop();
+  EXPECT_TRUE(ran.load());
 }
 
 TEST(ThreadPool, AForkedChildIsToldToOpenTheLakeAgain) {

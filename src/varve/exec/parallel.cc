@@ -19,6 +19,8 @@ struct ThreadPool::Impl {
   CondVar not_empty, not_full;
   std::deque<std::function<void()>> queue;  // Guarded by mutex.
   bool stopping = false;                    // Guarded by mutex.
+  size_t hurries = 0;                       // Guarded by mutex.
+  ThreadPool* helper = nullptr;             // Guarded by mutex; set while there are hurries.
   Mutex join_mutex;
   std::vector<Thread> threads;  // Joined under join_mutex.
 
@@ -36,9 +38,21 @@ struct ThreadPool::Impl {
       task();
     }
   }
+  // In a thread of a helper: one task, if its own threads left one.
+  void RunOne() {
+    std::function<void()> task;
+    {
+      const std::lock_guard lock(mutex);
+      if (queue.empty()) return;
+      task = std::move(queue.front());
+      queue.pop_front();
+    }
+    not_full.NotifyOne();
+    task();
+  }
 };
 
-ThreadPool::ThreadPool(Options options) : impl_(std::make_unique<Impl>()) {
+ThreadPool::ThreadPool(Options options) : impl_(std::make_shared<Impl>()) {
   impl_->options = std::move(options);
   impl_->options.threads = std::max(1U, impl_->options.threads);
   for (uint32_t i = 0; i < impl_->options.threads; ++i) {
@@ -50,7 +64,7 @@ ThreadPool::ThreadPool(Options options) : impl_(std::make_unique<Impl>()) {
 ThreadPool::~ThreadPool() {
   Stop();
   // In a forked child the threads do not exist: joining them would wait forever.
-  if (getpid() != impl_->owner_pid) static_cast<void>(impl_.release());
+  if (getpid() != impl_->owner_pid) static_cast<void>(new std::shared_ptr<Impl>(impl_));
 }
 
 uint32_t ThreadPool::threads() const { return impl_->options.threads; }
@@ -59,15 +73,36 @@ Status ThreadPool::Submit(std::function<void()> task) {
   if (getpid() != impl_->owner_pid) {
     return Error(ErrorCode::kUnsupported, "this process is a fork; open the lake again in it");
   }
+  ThreadPool* helper = nullptr;
   {
     std::unique_lock lock(impl_->mutex);
     impl_->not_full.Wait(
         lock, [&] { return impl_->stopping || impl_->queue.size() < impl_->options.queue_max; });
     if (impl_->stopping) return Error(ErrorCode::kCancelled, "the lake was closed");
     impl_->queue.push_back(std::move(task));
+    helper = impl_->helper;
   }
   impl_->not_empty.NotifyOne();
+  if (helper != nullptr) static_cast<void>(helper->Submit([impl = impl_] { impl->RunOne(); }));
   return OkStatus();
+}
+
+ThreadPool::Hurry::Hurry(ThreadPool& pool, ThreadPool& helper) : pool_(pool) {
+  size_t queued = 0;
+  {
+    const std::lock_guard lock(pool_.impl_->mutex);
+    ++pool_.impl_->hurries;
+    pool_.impl_->helper = &helper;
+    queued = pool_.impl_->queue.size();
+  }
+  for (size_t i = 0; i < queued; ++i) {
+    if (!helper.Submit([impl = pool_.impl_] { impl->RunOne(); }).ok()) return;
+  }
+}
+
+ThreadPool::Hurry::~Hurry() {
+  const std::lock_guard lock(pool_.impl_->mutex);
+  if (--pool_.impl_->hurries == 0) pool_.impl_->helper = nullptr;
 }
 
 void ThreadPool::Stop() {

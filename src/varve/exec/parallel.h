@@ -1,6 +1,8 @@
 // Bounded threads. No other code of Varve starts one.
 //
 // ThreadPool: a fixed number of named threads over a bounded queue; Stop() drains and joins.
+// Threads of the lowest priority may get no processor at all on a busy machine: who waits for
+// what they do holds a Hurry, and another pool works on their queue as well.
 // ParallelFor: runs fn(0..n-1) with at most `limit` at once, in the caller and in pool threads;
 // stops handing out indices after the first error and returns it (the lowest index that failed).
 // Threads: both may be used from any thread; a task must not wait for a task of its own pool.
@@ -35,9 +37,23 @@ class ThreadPool {
   Status Submit(std::function<void()> task);
   void Stop();  // Runs what is queued, then joins. Idempotent.
 
+  // While one lives, threads of `helper` run tasks of `pool` too, those queued before and those
+  // submitted meanwhile, in turn with their own. Any number at once. Blocks while the helper's
+  // queue is full; a helper that was stopped changes nothing. Must not outlive `pool`.
+  class Hurry {
+   public:
+    Hurry(ThreadPool& pool, ThreadPool& helper);
+    ~Hurry();
+    Hurry(const Hurry&) = delete;
+    Hurry& operator=(const Hurry&) = delete;
+
+   private:
+    ThreadPool& pool_;
+  };
+
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // Shared with what a helper was asked to do.
 };
 
 Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t limit,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "varve/base/planted.h"
 #include "varve/plan/chunk_grid.h"
@@ -125,7 +126,13 @@ Result<size_t> ChunkWriter::AddCopied(ByteView raw, codec::ElementKind kind) {
 Result<size_t> ChunkWriter::AddRead(uint64_t raw_bytes, codec::ElementKind kind,
                                     const std::function<Status(MutableByteView into)>& read) {
   Job job;
+  // Who calls is a training loop that a state larger than the memory it was given keeps waiting.
+  std::optional<ThreadPool::Hurry> hurry;
+  if (options_.background && stage_budget_.held_bytes() + raw_bytes > stage_budget_.limit_bytes()) {
+    hurry.emplace(core_.background_encoders, core_.encoders);
+  }
   VARVE_TRY(job.ticket, stage_budget_.Acquire(ctx_, raw_bytes));
+  hurry.reset();
   job.copy = core_.buffers.Take(raw_bytes, BufferPool::Touch::kAll);
   VARVE_CHECK_OK(read(job.copy.view()));
   job.raw = job.copy.view();

@@ -115,6 +115,9 @@ class OpenLake final : public Lake {
     if (other == nullptr) return Error(ErrorCode::kInternal, "not a lake of this library");
     return CopyVersions(ctx, other->core_, core_, address, on_progress);
   }
+  std::unique_ptr<ThreadPool::Hurry> HurrySaves() override {
+    return std::make_unique<ThreadPool::Hurry>(core_->background_encoders, core_->encoders);
+  }
   void Close() override { Shut(); }
 
  private:

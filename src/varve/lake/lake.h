@@ -19,6 +19,7 @@
 
 #include "varve/base/bytes.h"
 #include "varve/exec/op_context.h"
+#include "varve/exec/parallel.h"
 #include "varve/format/commit.h"
 #include "varve/format/head.h"
 #include "varve/format/retention_plan.h"
@@ -275,6 +276,10 @@ class Lake {
   };
   virtual Result<CopyReport> CopyFrom(const OpContext& ctx, Lake& source, std::string_view address,
                                       const std::function<void(Progress)>& on_progress = {}) = 0;
+
+  // While the result lives, saves with `background` run at the priority of any other: for who waits
+  // for one to end. Must not outlive the lake.
+  virtual std::unique_ptr<ThreadPool::Hurry> HurrySaves() = 0;
 
   // Stops and joins the worker pools; saves under way fail with kCancelled. Idempotent.
   virtual void Close() = 0;
