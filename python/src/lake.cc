@@ -87,6 +87,33 @@ nb::dict Verify(PyLake& self, const std::string& address) {
   return dict;
 }
 
+nb::dict Fsck(PyLake& self, bool deep, uint64_t budget_bytes, const std::string& cursor,
+              bool repair) {
+  lake::Lake& lake = self.lake.Use();
+  lake::FsckOptions options;
+  options.deep = deep;
+  options.budget_bytes = budget_bytes;
+  options.cursor = cursor;
+  const auto report = Get<lake::FsckReport>([&](const OpContext& ctx) {
+    return repair ? lake.Repair(ctx, options, nullptr) : lake.Fsck(ctx, options);
+  });
+  nb::list findings;
+  for (const lake::FsckFinding& row : report.findings) {
+    const plan::DamageRule& rule = plan::RuleOf(row.kind);
+    findings.append(nb::make_tuple(std::string(rule.name), std::string(plan::HarmName(rule.harm)),
+                                   row.object, row.detail, row.affected, row.repaired,
+                                   row.repair));
+  }
+  nb::dict dict;
+  dict["versions"] = report.versions;
+  dict["packs"] = report.packs;
+  dict["packs_checked"] = report.packs_checked;
+  dict["read_bytes"] = report.read_bytes;
+  dict["cursor"] = report.cursor;
+  dict["findings"] = findings;
+  return dict;
+}
+
 }  // namespace
 
 void BindLake(nb::module_& m) {
@@ -172,6 +199,7 @@ void BindLake(nb::module_& m) {
            })
       .def("diff", &Diff)
       .def("verify", &Verify)
+      .def("fsck", &Fsck)
       .def("copy_from",
            [](PyLake& self, PyLake& source, const std::string& address) {
              lake::Lake& lake = self.lake.Use();

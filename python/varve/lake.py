@@ -20,6 +20,8 @@ from .types import (
     Diff,
     DiffItem,
     FileInfo,
+    Finding,
+    Health,
     SaveReport,
     TensorInfo,
     Verification,
@@ -362,6 +364,19 @@ class Lake:
         found = self._core.verify(text(address, "the address"))
         found["damage"] = [Damage(*row) for row in found["damage"]]
         return Verification(**found)
+
+    def fsck(self, *, deep: bool = False, budget_bytes: int = 0, cursor: str = "", repair: bool = False) -> Health:
+        """What is damaged in the lake; a result, not an exception. Writes nothing unless `repair`.
+
+        Args:
+            deep: hash every byte again; else records, lengths and footers.
+            budget_bytes: stop after so many bytes of packs; go on with the `cursor` of the result. 0: all.
+            repair: mend what has a whole copy elsewhere in the lake. Only adds, never deletes.
+        """
+        self._check()
+        found = self._core.fsck(bool(deep), int(budget_bytes), text(cursor, "the cursor"), bool(repair))
+        found["findings"] = [Finding(*row) for row in found["findings"]]
+        return Health(**found)
 
     def copy_from(self, source: Lake, address: str) -> CopyReport:
         """Copies a version ("llama@v3"), or all live ones of a name, from another lake, keeping commit ids."""

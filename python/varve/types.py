@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 __all__ = [
-    "Artifact", "CopyReport", "Damage", "Diff", "DiffItem", "FileInfo", "SaveReport", "TensorInfo", "Verification",
+    "Artifact", "CopyReport", "Damage", "Diff", "DiffItem", "FileInfo", "Finding", "Health", "SaveReport", "TensorInfo", "Verification",
     "Version", "VersionDetail",
 ]
 
@@ -138,6 +138,30 @@ class Verification(_Row):
     raw_bytes: int
     read_bytes: int
     damage: list[Damage]
+
+
+class Finding(NamedTuple):
+    """One thing that a check found; docs/repair.md says what each kind means."""
+
+    kind: str
+    harm: str
+    object: str
+    detail: str
+    affected: list[str]
+    repaired: bool
+    repair: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Health(_Row):
+    """What `Lake.fsck` found. `cursor` is empty when every pack was looked at."""
+
+    versions: int
+    packs: int
+    packs_checked: int
+    read_bytes: int
+    cursor: str
+    findings: list[Finding]
 
 
 class CopyReport(NamedTuple):

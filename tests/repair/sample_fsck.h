@@ -88,6 +88,8 @@ inline std::map<std::string, Bytes> Everything(store::ObjectStore& store) {
 
 // --- The lake. ---
 
+inline constexpr uint64_t kFewVersions = 3, kManyVersions = 134;
+
 // What must load: the seeds of `w` and `m` by address.
 using FsckTruth = std::map<std::string, std::pair<uint64_t, uint64_t>>;
 
@@ -95,7 +97,7 @@ using FsckTruth = std::map<std::string, std::pair<uint64_t, uint64_t>>;
 // "b": 70 + 64 versions that share all bytes, so that its head has a history node. "c": one
 // version, its `w` that of a@v2, `m` of a@v3, in packs of its own. One collection ran; a save died
 // in "a".
-inline FsckTruth MakeFsckLake(const StorePtr& store) {
+inline FsckTruth MakeFsckLake(const StorePtr& store, uint64_t b_versions) {
   FsckTruth truth;
   EXPECT_TRUE(Lake::Init(kGcCtx, *store).ok());
   const auto lake = GcOpen(store);
@@ -105,7 +107,7 @@ inline FsckTruth MakeFsckLake(const StorePtr& store) {
   };
   for (uint64_t i = 1; i <= 6; ++i) save("a", i, (i + 1) / 2, 100 + i);
   save("c", 1, 1, 103);
-  for (uint64_t i = 1; i <= 134; ++i) save("b", i, 50, 60);
+  for (uint64_t i = 1; i <= b_versions; ++i) save("b", i, 50, 60);
   VARVE_EXPECT_OK(lake->SetAlias(kGcCtx, "a", "best", "a@v2"));
   VARVE_EXPECT_OK(lake->SetTag(kGcCtx, "a", "paper", "a@v4"));
   VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v1", "old", kGcAtOnce));

@@ -19,9 +19,18 @@ constexpr size_t kRowsShown = 100;
 constexpr size_t kCursorBytesMax = 1000;
 
 struct Args {
-  bool deep = false;
-  std::string budget, time, cursor_file;
+  bool deep = false, repair = false;
+  std::string budget, time, cursor_file, from;
 };
+
+// What is damaged now: neither a note nor mended.
+uint64_t Hurt(const lake::FsckReport& report) {
+  const auto fine = std::count_if(
+      report.findings.begin(), report.findings.end(), [](const lake::FsckFinding& finding) {
+        return finding.repaired || plan::RuleOf(finding.kind).harm == plan::Harm::kNote;
+      });
+  return report.findings_total - static_cast<uint64_t>(fine);
+}
 
 Json ReportJson(const lake::FsckReport& report) {
   Json findings = Json::array();
@@ -35,6 +44,10 @@ Json ReportJson(const lake::FsckReport& report) {
                 {"advice", rule.advice},
                 {"affected", finding.affected},
                 {"affected_total", finding.affected_total}};
+    if (!finding.repair.empty()) {
+      row["repaired"] = finding.repaired;
+      row["repair"] = finding.repair;
+    }
     findings.push_back(std::move(row));
   }
   return {{"deep", report.deep},
@@ -50,6 +63,7 @@ Json ReportJson(const lake::FsckReport& report) {
           {"packs", report.packs},
           {"packs_checked", report.packs_checked},
           {"read_bytes", report.read_bytes},
+          {"written_bytes", report.written_bytes},
           {"findings_total", report.findings_total},
           {"findings", findings}};
 }
@@ -63,7 +77,9 @@ std::string FindingText(const lake::FsckFinding& finding) {
   if (finding.affected_total > finding.affected.size()) {
     text += "  and " + std::to_string(finding.affected_total - finding.affected.size()) + " more\n";
   }
-  return text + "  -> " + std::string(rule.advice) + "\n";
+  if (finding.repair.empty()) return text + "  -> " + std::string(rule.advice) + "\n";
+  return text + (finding.repaired ? "  mended: " : "  not mended: ") + Printable(finding.repair) +
+         "\n";
 }
 
 std::string ReportText(const lake::FsckReport& report) {
@@ -81,13 +97,12 @@ std::string ReportText(const lake::FsckReport& report) {
           Size(report.read_bytes) + " of them read\n";
   if (report.unreferenced > 0) {
     text += Size(report.unreferenced_bytes) + " in " + std::to_string(report.unreferenced) +
-            " objects that no version names; see varve gc\n";
+            " objects that no version names; see varve gc and varve find-lost\n";
   }
   if (!report.complete)
     text += "stopped at the budget; go on with --cursor " + report.cursor + "\n";
-  const uint64_t hurt = report.findings_total - report.Count(plan::Harm::kNote);
-  text += hurt == 0 ? "nothing is damaged" : std::to_string(hurt) + " things are damaged";
-  return text;
+  const uint64_t hurt = Hurt(report);
+  return text + (hurt == 0 ? "nothing is damaged" : std::to_string(hurt) + " things are damaged");
 }
 
 // A cursor that ends a pass is kept beside the caller's other files, never in the lake.
@@ -128,11 +143,24 @@ Result<lake::FsckOptions> OptionsOf(const Args& args) {
   return options;
 }
 
+Result<lake::FsckReport> CheckOrRepair(const Cli& cli, lake::Lake& lake, const Args& args,
+                                       const lake::FsckOptions& options) {
+  if (!args.repair) {
+    if (args.from.empty()) return lake.Fsck(cli.context(), options);
+    return Error(ErrorCode::kInvalidArgument, "--from goes with --repair");
+  }
+  std::unique_ptr<lake::Lake> from;
+  if (!args.from.empty()) {
+    VARVE_TRY(from, cli.OpenLake(args.from));
+  }
+  return lake.Repair(cli.context(), options, from.get());
+}
+
 }  // namespace
 
 void AddFsck(Cli& cli) {
   const auto args = std::make_shared<Args>();
-  cli.AddVerb("fsck", "find what is damaged in a lake",
+  cli.AddVerb("fsck", "find what is damaged in a lake, and mend what can be mended",
               "varve fsck s3://bucket/team --deep --budget 500GiB --cursor-file fsck.cursor")
       .LakeWord()
       .Flag("--deep", args->deep, "hash every byte again; else records, lengths and footers")
@@ -140,16 +168,18 @@ void AddFsck(Cli& cli) {
       .Option("--time", args->time, "stop after so long, such as 2h")
       .Option("--cursor-file", args->cursor_file,
               "a local file: a check that stops leaves its place there, the next goes on from it")
+      .Flag("--repair", args->repair, "mend what can be mended; only adds, never deletes")
+      .Option("--from", args->from, "with --repair: another lake to take whole chunks from")
       .RunsOnLake([&cli, args](lake::Lake& lake) -> Status {
         VARVE_TRY(const lake::FsckOptions options, OptionsOf(*args));
-        VARVE_TRY(const lake::FsckReport report, lake.Fsck(cli.context(), options));
+        VARVE_TRY(const lake::FsckReport report, CheckOrRepair(cli, lake, *args, options));
         if (cli.json())
           cli.AnswerJson(ReportJson(report));
         else
           std::puts(ReportText(report).c_str());  // Its lines are made here, its names Printable.
         if (!args->cursor_file.empty())
           VARVE_CHECK_OK(KeepCursor(args->cursor_file, report.cursor));
-        const uint64_t hurt = report.findings_total - report.Count(plan::Harm::kNote);
+        const uint64_t hurt = Hurt(report);
         if (hurt == 0) return OkStatus();
         return Error(ErrorCode::kCorrupt, std::to_string(hurt) +
                                               " things are damaged; docs/repair.md says what each "

@@ -25,6 +25,7 @@ void AddVerbs(Cli& cli) {
   AddRetain(cli);
   AddVerify(cli);
   AddFsck(cli);
+  AddFindLost(cli);
   AddDoctor(cli);
   AddCopy(cli);
 }

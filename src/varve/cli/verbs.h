@@ -9,6 +9,7 @@ void AddAlias(Cli& cli);
 void AddCopy(Cli& cli);
 void AddDiff(Cli& cli);
 void AddDoctor(Cli& cli);
+void AddFindLost(Cli& cli);
 void AddForget(Cli& cli);
 void AddFsck(Cli& cli);
 void AddGc(Cli& cli);

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "varve/exec/op_context.h"
+#include "varve/hash/hash.h"
 #include "varve/plan/damage.h"
 #include "varve/result.h"
 
@@ -54,7 +55,8 @@ struct FsckReport {
   uint64_t objects = 0, object_bytes = 0;             // Listed.
   uint64_t unreferenced = 0, unreferenced_bytes = 0;  // Packs, commits, history of no version.
   uint64_t packs = 0, packs_checked = 0;              // That versions name; by this run.
-  uint64_t read_bytes = 0;                            // Of packs.
+  uint64_t read_bytes = 0;                            // Of packs, by the check.
+  uint64_t written_bytes = 0;                         // By the repair.
   std::vector<FsckFinding> findings;                  // The first kFsckFindingsMax,
   uint64_t findings_total = 0;                        // of so many.
   uint64_t Count(plan::Harm harm) const;
@@ -62,5 +64,51 @@ struct FsckReport {
 
 struct Core;
 Result<FsckReport> CheckLake(const OpContext& ctx, Core& core, const FsckOptions& options);
+// A check, then whatever of its findings can be mended; each finding says how that went. `from`:
+// another lake, or null, to take chunks and commit objects from. kUnsupported on a gate.
+Result<FsckReport> RepairLake(const OpContext& ctx, Core& core, const FsckOptions& options,
+                              Core* from);
+
+// A version whose commit object is there and that no head or history names: its head or history
+// was lost, or its save died before its commit.
+struct LostVersion {
+  std::string artifact;  // As its commit object says; empty: it does not.
+  uint64_t version = 0;  // The number that its save expected.
+  hash::Digest commit_id;
+  std::string object;  // Its key.
+  int64_t created_ms = 0;
+  uint64_t logical_bytes = 0;
+  bool complete = false;    // Its packs are there, with their lengths.
+  bool given_up = false;    // A collector listed it as garbage: not brought back.
+  bool thinned = false;     // Components of it were let go.
+  bool followed = false;    // Another lost version was saved on top of it.
+  bool head_there = false;  // The artifact has a head.
+};
+// One per commit id, by artifact and number. Writes nothing.
+Result<std::vector<LostVersion>> FindLostVersions(const OpContext& ctx, Core& core);
+
+// Makes the lost versions of an artifact addressable again: appended to its head under the numbers
+// that their commit objects say, or, with `as`, to a new artifact, numbered from one. What was
+// forgotten on purpose is not known when a head is lost, so each is let go in the same write, with
+// a date: a person brings back what should come back (varve undelete), and nothing else does.
+// Every byte is hashed before. Never a number that the head has passed; numbers in between that
+// nothing is left of are tombstones.
+inline constexpr int64_t kRebuildGraceMs = int64_t{30} * 86'400'000;
+struct RebuildOptions {
+  std::string artifact, as;
+  std::string by;                      // Who, for people.
+  int64_t grace_ms = kRebuildGraceMs;  // To look at what was found.
+};
+struct RebuildReport {
+  std::string artifact;
+  struct Row {
+    uint64_t was = 0, version = 0;  // The number it was saved as, and the one it has now.
+    hash::Digest commit_id;
+  };
+  std::vector<Row> rebuilt;
+  std::vector<std::string> left;  // "v7: 2 chunks do not load".
+};
+Result<RebuildReport> RebuildArtifact(const OpContext& ctx, Core& core,
+                                      const RebuildOptions& options);
 
 }  // namespace varve::lake

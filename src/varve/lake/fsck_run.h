@@ -13,6 +13,8 @@ struct FsckRun {
   std::set<format::ObjectId> bad_packs;  // That versions name.
   FsckReport report;
 };
+// kUnsupported when this build may not write to the lake, or not repair it.
+Status CheckMayRepair(const OpContext& ctx, Core& core);
 Status RunCheck(const OpContext& ctx, Core& core, const FsckOptions& options, FsckRun& run);
 
 }  // namespace varve::lake

@@ -39,6 +39,10 @@ struct Published {
   hash::Digest commit_id;
   uint64_t stored_bytes = 0;  // Packs and commit objects written.
 };
+// The entry of a commit, but for its number and time.
+format::VersionEntry EntryOf(const format::Commit& commit, const hash::Digest& commit_id,
+                             const format::ObjectId& meta_id, uint64_t stored_bytes,
+                             const std::vector<hash::Digest>& named_parents);
 Result<Published> Publish(const OpContext& ctx, Core& core, const Publication& publication);
 
 Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,

@@ -109,6 +109,19 @@ class OpenLake final : public Lake {
   Result<FsckReport> Fsck(const OpContext& ctx, const FsckOptions& options) override {
     return CheckLake(ctx, *core_, options);
   }
+  Result<FsckReport> Repair(const OpContext& ctx, const FsckOptions& options, Lake* from) override {
+    auto* other = dynamic_cast<OpenLake*>(from);
+    if (from != nullptr && other == nullptr) {
+      return Error(ErrorCode::kInternal, "not a lake of this library");
+    }
+    return RepairLake(ctx, *core_, options, other == nullptr ? nullptr : other->core_.get());
+  }
+  Result<std::vector<LostVersion>> FindLost(const OpContext& ctx) override {
+    return FindLostVersions(ctx, *core_);
+  }
+  Result<RebuildReport> Rebuild(const OpContext& ctx, const RebuildOptions& options) override {
+    return RebuildArtifact(ctx, *core_, options);
+  }
   Result<CopyReport> CopyFrom(const OpContext& ctx, Lake& source, std::string_view address,
                               const std::function<void(Progress)>& on_progress) override {
     auto* other = dynamic_cast<OpenLake*>(&source);

@@ -267,6 +267,11 @@ class Lake {
 
   // What is damaged; writes nothing (fsck.h).
   virtual Result<FsckReport> Fsck(const OpContext& ctx, const FsckOptions& options) = 0;
+  // The same, and mends what can be mended, also from the bytes of `from` when it is not null.
+  virtual Result<FsckReport> Repair(const OpContext& ctx, const FsckOptions& options,
+                                    Lake* from) = 0;
+  virtual Result<std::vector<LostVersion>> FindLost(const OpContext& ctx) = 0;
+  virtual Result<RebuildReport> Rebuild(const OpContext& ctx, const RebuildOptions& options) = 0;
 
   // Copies a version ("name@v3") or all live versions ("name") from `source` into this lake under
   // the same name, keeping commit ids. Versions that are here already (by commit id) are skipped.

@@ -19,24 +19,6 @@ std::string Shorten(const std::string& text, size_t bytes_max) {
   return text.substr(0, end);
 }
 
-format::VersionEntry EntryOf(const format::Commit& commit, const hash::Digest& commit_id,
-                             const format::ObjectId& meta_id, uint64_t stored_bytes,
-                             const std::vector<hash::Digest>& named_parents) {
-  format::VersionEntry entry;
-  entry.commit_id = commit_id;
-  entry.meta_id = meta_id;
-  entry.has_step = commit.header.has_step;
-  entry.step = commit.header.step;
-  entry.logical_bytes = commit.LogicalBytes();
-  entry.stored_bytes = stored_bytes;
-  entry.message = Shorten(commit.header.message, kHeadMessageBytesMax);
-  for (const auto& [metric, value] : commit.header.metrics) {
-    if (entry.metrics.size() < format::kEntryMetricsMax) entry.metrics.emplace(metric, value);
-  }
-  entry.parents = named_parents;
-  return entry;
-}
-
 Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& publication,
                         format::VersionEntry entry, Condemned& condemned) {
   Heads::Change change;
@@ -104,6 +86,24 @@ Status Relocate(const Publication& publication, const Condemned& condemned) {
 }
 
 }  // namespace
+
+format::VersionEntry EntryOf(const format::Commit& commit, const hash::Digest& commit_id,
+                             const format::ObjectId& meta_id, uint64_t stored_bytes,
+                             const std::vector<hash::Digest>& named_parents) {
+  format::VersionEntry entry;
+  entry.commit_id = commit_id;
+  entry.meta_id = meta_id;
+  entry.has_step = commit.header.has_step;
+  entry.step = commit.header.step;
+  entry.logical_bytes = commit.LogicalBytes();
+  entry.stored_bytes = stored_bytes;
+  entry.message = Shorten(commit.header.message, kHeadMessageBytesMax);
+  for (const auto& [metric, value] : commit.header.metrics) {
+    if (entry.metrics.size() < format::kEntryMetricsMax) entry.metrics.emplace(metric, value);
+  }
+  entry.parents = named_parents;
+  return entry;
+}
 
 uint32_t CommitBuilder::Ordinal(const hash::Digest& digest) {
   const auto [found, fresh] = ordinals_.try_emplace(digest, static_cast<uint32_t>(digests_.size()));
