@@ -206,7 +206,7 @@ inline void FuzzPolicy(ByteView input) {
   const auto verdicts = plan::Judge(*set, history, INT64_MAX, {.allow_unknown_metrics = true});
   const bool floors = std::all_of(set->policies.begin(), set->policies.end(),
                                   [](const plan::Policy& each) { return each.floor > 0; });
-  if (verdicts.ok()) Require(!floors || verdicts->back().whole, "the newest stays");
+  if (verdicts.ok()) Require(!floors || verdicts->verdicts.back().whole, "the newest stays");
 }
 
 struct Target {

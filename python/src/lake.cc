@@ -12,6 +12,18 @@ nb::dict InfoDict(const lake::VersionInfo& info) {
   dict["forgotten"] = info.forgotten.has_value() ? nb::object(nb::cast(info.forgotten->reason))
                                                  : nb::object(nb::none());
   dict["let_go"] = nb::cast(info.let_go);
+  dict["verified_ms"] = info.verified_ms.has_value() ? nb::object(nb::int_(*info.verified_ms))
+                                                     : nb::object(nb::none());
+  dict["tombstone"] = nb::none();
+  if (info.forgotten.has_value()) {
+    nb::dict tombstone;
+    tombstone["time_ms"] = info.forgotten->time_ms;
+    tombstone["by"] = info.forgotten->by;
+    tombstone["policy"] = info.forgotten->policy;
+    tombstone["reason"] = info.forgotten->reason;
+    tombstone["until_ms"] = info.forgotten->until_ms;
+    dict["tombstone"] = tombstone;
+  }
   return dict;
 }
 
@@ -79,6 +91,7 @@ nb::dict Verify(PyLake& self, const std::string& address) {
   dict["chunks"] = report.chunks;
   dict["raw_bytes"] = report.raw_bytes;
   dict["read_bytes"] = report.read_bytes;
+  dict["recorded"] = report.recorded;
   nb::list damage;
   for (const auto& row : report.damage) {
     damage.append(nb::make_tuple(row.item, row.chunk, row.pack_key, row.what));
@@ -101,8 +114,7 @@ nb::dict Fsck(PyLake& self, bool deep, uint64_t budget_bytes, const std::string&
   for (const lake::FsckFinding& row : report.findings) {
     const plan::DamageRule& rule = plan::RuleOf(row.kind);
     findings.append(nb::make_tuple(std::string(rule.name), std::string(plan::HarmName(rule.harm)),
-                                   row.object, row.detail, row.affected, row.repaired,
-                                   row.repair));
+                                   row.object, row.detail, row.affected, row.repaired, row.repair));
   }
   nb::dict dict;
   dict["versions"] = report.versions;

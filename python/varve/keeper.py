@@ -32,15 +32,22 @@ class Keeper:
         self._rules = _core.check_policy(rules)
         self._core, self._name = core, name
         self._changed = threading.Condition()
-        self._queue: deque[PendingSave] = deque()
+        self._queue: deque[PendingSave | str] = deque()
         self._running = False
         self._failures: list[str] = []
         self._warned: set[str] = set()
 
     def after(self, pending: PendingSave) -> None:
         """Runs a pass once `pending` was committed. Returns at once."""
+        self._add(pending)
+
+    def note_verified(self, address: str) -> None:
+        """Records that every byte of `address` was read and matched, for the floors. Returns at once."""
+        self._add(address)
+
+    def _add(self, work: PendingSave | str) -> None:
         with self._changed:
-            self._queue.append(pending)
+            self._queue.append(work)
             if self._running:
                 return
             self._running = True
@@ -50,10 +57,11 @@ class Keeper:
                 self._running = False
                 self._fail(str(error))
 
-    def wait(self) -> None:
-        """Blocks until no pass is under way."""
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Blocks until no pass is under way, at most `timeout_s`."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._running)
+            if not self._changed.wait_for(lambda: not self._running, timeout_s):
+                self._fail(f"it did not end within {timeout_s:g} s; the next run goes on with it")
 
     def report(self) -> None:
         """Warns of failures since the last call; never raises."""
@@ -80,7 +88,14 @@ class Keeper:
                     self._changed.notify_all()
                     return
                 pending = self._queue.popleft()
-                more = bool(self._queue) and self._queue[0].done()
+                following = self._queue[0] if self._queue else None
+            if isinstance(pending, str):
+                try:
+                    _core.note_verified_here(self._core, pending)
+                except VarveError as error:
+                    _log.info("'%s' was not recorded as verified: %s", pending, error)
+                continue
+            more = isinstance(following, PendingSave) and following.done()
             pending.settle()
             if pending.report is None or more:
                 continue  # Nothing new is there, or a later pass does both.

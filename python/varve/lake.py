@@ -9,6 +9,7 @@ from typing import Any
 
 from . import _core, dtypes, loading, tree
 from .errors import AlreadyExistsError, InvalidError, NotFoundError
+from .lease import Lease
 from .options import address as _address
 from .options import location as _location
 from .options import save_options, text
@@ -318,12 +319,34 @@ class Lake:
         if for_s is not None and not 0 < for_s <= 3e9:
             raise InvalidError("for_s is positive")
         count = 0 if for_s is None else int(for_s * 1000)
-        _core.pin(self._core, text(address, "the address"), text(owner, "the owner"), count, text(reason, "the reason"))
+        _core.pin(self._core, text(address, "the address"), text(owner, "the owner"), count, text(reason, "the reason"), False)
 
     def unpin(self, address: str, *, owner: str = "") -> None:
         """Lifts a pin of `owner`."""
         self._check()
         _core.unpin(self._core, text(address, "the address"), text(owner, "the owner"))
+
+    def lease(self, address: str, *, owner: str = "") -> Lease:
+        """Keeps a version from retention while you read it: `with lake.lease("llama@best") as lease: lake.load(lease.address)`.
+
+        Renewed until it is released, over in six hours when this process dies. For readers that may write the head.
+        """
+        self._check()
+        return Lease(self._core, text(address, "the address"), text(owner, "the owner"))
+
+    def annotate(
+        self, address: str, *, metrics: Mapping[str, float] | None = None, run_state: str = "", owner: str = "",
+    ) -> None:
+        """Adds what was learned after a save; policies judge by it from then on. One conditional write.
+
+        Args:
+            metrics: of the version, at most 16 added in all; stronger than those given when it was saved.
+            run_state: of the artifact's run: "running", "preempted", "finished", "failed" or "unknown".
+            owner: of the artifact's run.
+        """
+        self._check()
+        found = {text(key, "a metric", 200): float(value) for key, value in (metrics or {}).items()}
+        _core.annotate(self._core, text(address, "the address"), found, text(run_state, "the state"), text(owner, "the owner"))
 
     def hold(self, address: str, *, owner: str = "", reason: str = "") -> None:
         """Keeps a version until `unhold`; no policy and no date passes it."""
@@ -335,31 +358,64 @@ class Lake:
         self._check()
         _core.unhold(self._core, text(address, "the address"), text(owner, "the owner"))
 
-    def plan_retention(self, policy: str, names: str | Iterable[str] = ()) -> dict[str, Any]:
+    def set_policy(self, policy: str | None) -> int:
+        """Stores the policy that plans use when they are given none, as the next version of "retention/policy".
+
+        None ends it. Returns the version.
+
+        Raises:
+            InvalidError: it does not parse; gives line and column.
+        """
+        self._check()
+        return _core.store_policy(self._core, "" if policy is None else text(policy, "the policy"))
+
+    def policy(self) -> str:
+        """The stored policy, in its one spelling.
+
+        Raises:
+            NotFoundError: none is stored.
+        """
+        self._check()
+        return _core.load_policy(self._core)
+
+    def plan_retention(
+        self, policy: str | None = None, names: str | Iterable[str] = (), *, prices: str | os.PathLike[str] | None = None,
+    ) -> dict[str, Any]:
         """What `policy` would let go of `names` (all unless given), and why; changes nothing.
+
+        Args:
+            policy: in the language of docs/retention.md; the stored one unless given.
+            prices: a file of prices over those shipped with varve.
 
         Raises:
             InvalidError: with line and column; also for a metric no version has, and a policy that would empty a group.
         """
         self._check()
         chosen = [names] if isinstance(names, str) else list(names)
-        found: dict[str, Any] = json.loads(_core.plan_retention(self._core, text(policy, "the policy"), chosen))
+        rules = self.policy() if policy is None else text(policy, "the policy")
+        file = "" if prices is None else text(os.fspath(prices), "the prices")
+        found: dict[str, Any] = json.loads(_core.plan_retention(self._core, rules, chosen, file))
         return found
 
-    def apply_retention(self, plan: Mapping[str, Any], *, ack: str = "") -> dict[str, Any]:
+    def apply_retention(self, plan: Mapping[str, Any], *, ack: str = "", canary: bool = True) -> dict[str, Any]:
         """Carries out a plan: one conditional write per artifact.
 
         Args:
             ack: the plan's id, for one that passes its limit.
+            canary: the first plan of a policy that lets more than ten versions go lets 1 % of them go, and the rest
+                waits for a plan a day later; False: all at once.
 
         Raises:
             ConflictError: the lake moved on since; says what changed. InvalidError: older than a day, or edited.
         """
         self._check()
-        return _core.apply_retention(self._core, json.dumps(plan), text(ack, "ack"))
+        return _core.apply_retention(self._core, json.dumps(plan), text(ack, "ack"), canary)
 
     def verify(self, address: str) -> Verification:
-        """Reads and hashes again everything a version names. Damage is a result, not an exception."""
+        """Reads and hashes again everything a version names. Damage is a result, not an exception.
+
+        What is found whole is recorded in the lake for the floors of retention, where this process may write.
+        """
         self._check()
         found = self._core.verify(text(address, "the address"))
         found["damage"] = [Damage(*row) for row in found["damage"]]

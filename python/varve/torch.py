@@ -19,6 +19,7 @@ from .pending import PendingSave
 __all__ = ["Checkpointer"]
 
 _FORM = 1
+_CLOSE_WAIT_S = 60.0
 
 
 class Checkpointer:
@@ -69,6 +70,8 @@ class Checkpointer:
     def resume(self, address: str | None = None) -> int:
         """Restores the newest version that is whole, or `address`, random states included. Blocks.
 
+        With `keep`, the version is recorded as verified behind the loop, so that retention's floor may stand on it.
+
         Returns:
             The step it was saved at; 0 when the artifact does not exist or has no version left.
 
@@ -89,6 +92,8 @@ class Checkpointer:
             if not live:
                 raise GoneError(f"every version of '{self._name}' was thinned; resume needs a whole one: varve undelete")
             address = f"{self._name}@v{live[0].version}"
+        row = self._lake._core.describe_version(text(address, "the address"))
+        address = f"{address.rpartition('@')[0] or address}@v{row['version']}"  # A label may move meanwhile.
         state = self._lake.load(address)
         if not isinstance(state, dict) or state.get("checkpointer") != _FORM:
             raise InvalidError(f"'{address}' was not saved by a Checkpointer of this form; read it with Lake.load")
@@ -100,6 +105,8 @@ class Checkpointer:
                 holder.load_state_dict(state[part])
         self.extra.clear()
         self.extra.update(state["extra"])
+        if self._keeper is not None:
+            self._keeper.note_verified(address)  # All of it was read and matched.
         rng = state["rng"]
         random.setstate(rng["python"])
         np.random.set_state(rng["numpy"])
@@ -129,12 +136,15 @@ class Checkpointer:
         return self.last
 
     def close(self) -> None:
-        """Blocks until every save is committed and retention has run; raises the first failure nobody has seen."""
+        """Blocks until every save is committed and retention has run; raises the first failure nobody has seen.
+
+        For retention it waits a minute at most, and then says so: a store that hangs for it holds nobody up.
+        """
         try:
             self._lake.wait()
         finally:
             if self._keeper is not None:
-                self._keeper.wait()
+                self._keeper.wait(_CLOSE_WAIT_S)
                 self._keeper.report()
 
     def __enter__(self) -> Checkpointer:

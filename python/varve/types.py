@@ -50,6 +50,8 @@ class Version(_Row):
     tags: list[str]
     forgotten: str | None
     let_go: list[str]  # Components that retention let go: what is left loads, but is no state to resume from.
+    verified_ms: int | None  # When all its bytes were last read and hashed.
+    tombstone: Mapping[str, Any] | None  # Of a forgotten one: time_ms, by, policy, reason, until_ms.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,6 +139,7 @@ class Verification(_Row):
     chunks: int
     raw_bytes: int
     read_bytes: int
+    recorded: bool  # The lake remembers that all was well.
     damage: list[Damage]
 
 

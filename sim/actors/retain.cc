@@ -85,7 +85,8 @@ bool RetainOnce(World& world, Process& process, lake::Lake& lake) {
       VARVE_TRY(const auto plan, lake.PlanRetention(operation.ctx, policies, options));
       VARVE_CHECK_OK(operation.ctx.SleepMs(pause_ms));
       VARVE_TRY(const auto report,
-                lake.ApplyRetention(operation.ctx, plan, {.by = "sim", .ack = "", .fresh = false}));
+                lake.ApplyRetention(operation.ctx, plan,
+                                    {.by = "sim", .ack = "", .fresh = false, .canary = false}));
       static_cast<void>(report);
       return OkStatus();
     };

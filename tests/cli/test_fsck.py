@@ -57,9 +57,9 @@ def test_a_damaged_pack_is_told_of_and_mended_from_a_copy(varve, tmp_path):
 
 def test_a_budget_and_its_cursor(varve, tmp_path):
     place = tmp_path / "place"
-    first = json.loads(varve("fsck", "--deep", "--budget", "1KiB", "--cursor-file", place, "--json").stdout)
+    first = json.loads(varve("fsck", "--deep", "--budget", "100B", "--cursor-file", place, "--json").stdout)
     assert (first["packs"], first["packs_checked"], first["complete"]) == (2, 1, False)
-    second = json.loads(varve("fsck", "--deep", "--budget", "1KiB", "--cursor-file", place, "--json").stdout)
+    second = json.loads(varve("fsck", "--deep", "--budget", "100B", "--cursor-file", place, "--json").stdout)
     assert (second["packs_checked"], second["complete"]) == (1, True) and not place.exists()
     assert "50GiB" in varve("fsck", "--budget", "much", status=2).stderr
 

@@ -54,7 +54,8 @@ def test_every_command_runs(tmp_path):
             words[3] = "data.txt"
         assert words[0] == "varve"
         done = subprocess.run([VARVE, *words[1:]], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, (command, done.stdout, done.stderr)
+        needs_ack = 3 if words[1:3] == ["retain", "plan"] else 0  # Of four versions one is more than a fifth.
+        assert done.returncode in (0, needs_ack), (command, done.stdout, done.stderr)
         if words[1] == "init":
             with varve.open(lake) as opened:
                 for step in range(17):

@@ -58,7 +58,7 @@ def test_resume_passes_over_what_was_thinned(lake):
     for step in (1, 2):
         saves.save(step).result()
     plan = lake.plan_retention("steps [2] of weights\nsteps [1]\nfloor 0", "llama")
-    assert lake.apply_retention(plan) == {"forgotten": 0, "thinned": 1, "written_bytes": pytest.approx(3000, rel=1), "warnings": []}
+    assert lake.apply_retention(plan) == {"forgotten": 0, "thinned": 1, "written_bytes": pytest.approx(3000, rel=1), "warnings": [], "canary": False}
     assert saves.resume() == 1
     lake.forget("llama@v1")
     with pytest.raises(errors.GoneError, match="undelete"):
@@ -145,3 +145,40 @@ def test_pins_and_holds_keep(lake):
     plan["policy"] = "keep last 100"
     with pytest.raises(errors.InvalidError, match="it was changed"):
         lake.apply_retention(plan)
+
+
+def test_a_lease_keeps_and_is_given_back(lake):
+    for value in range(4):
+        lake.save("llama", {"w": np.full(10, value)})
+    with lake.lease("llama@v2", owner="eval") as lease:
+        assert lease.address == "llama@v2"
+        plan = lake.plan_retention("last 1")
+        reasons = {row["version"]: row["reasons"] for row in plan["items"]}["2"]
+        assert len(reasons) == 1 and reasons[0].startswith("in use by 'eval#")
+        assert lake.load(lease.address)["w"][0] == 1
+        with pytest.raises(errors.ConflictError, match="the lease of"):
+            lake.forget("llama@v2")
+    lake.forget("llama@v2")
+    lease.release()
+    with pytest.raises(errors.GoneError):
+        lake.lease("llama@v2")
+
+
+def test_what_was_learned_later_and_what_was_read_whole_count(lake):
+    saves, _ = checkpointer(lake, "last 1; best 1 by val_loss min missing ignore")
+    for step in (1, 2, 3):
+        saves.save(step, {"val_loss": float(step)}).result()
+        saves._keeper.wait()
+    assert rows(lake) == {1: [], 2: "gone", 3: []}
+    lake.annotate("llama@v1", metrics={"val_loss": 9.0}, run_state="running", owner="ada")
+    assert lake.history("llama")[-1].metrics["val_loss"] == 9.0
+    assert saves.resume("llama@v1") == 1
+    saves._keeper.wait()
+    assert lake.history("llama")[-1].verified_ms is not None
+    assert lake.verify("llama@v3").recorded
+    saves.save(4, {"val_loss": 4.0}).result()
+    saves.close()
+    assert rows(lake) == {1: "gone", 2: "gone", 3: [], 4: []}, "v3 is the last good one"
+    assert lake.history("llama")[-1].tombstone["policy"] == "rules"
+    with pytest.raises(errors.InvalidError, match="running, preempted"):
+        lake.annotate("llama@v3", run_state="sleeping")

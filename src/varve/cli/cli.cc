@@ -19,6 +19,7 @@ struct Cli::Impl {
   std::string lake;
   bool json = false;
   bool single_writer = false;
+  int exit_status = 0;    // Not 0: instead of the table's.
   bool answered = false;  // The one JSON object is out, failure or not.
   std::function<Status()> action;
   std::optional<Interrupt> interrupt;
@@ -175,7 +176,7 @@ int Cli::Run(int argc, char** argv) {
 int Cli::Finish(const Status& status) {
   // The lake is done with; what a signal interrupts from here on is only the printing.
   impl_->interrupt.reset();
-  if (status.ok()) return 0;
+  if (status.ok()) return impl_->exit_status;
   const Error& error = status.error();
   if (impl_->json && !impl_->answered) {
     PrintJson({{"error",
@@ -192,7 +193,7 @@ int Cli::Finish(const Status& status) {
     second += (second.empty() ? "(" : " (") + error.operation() + " " + error.key() + ")";
   }
   if (!second.empty()) std::fprintf(stderr, "  %s\n", Printable(second).c_str());
-  return ExitCode(error.code());
+  return impl_->exit_status != 0 ? impl_->exit_status : ExitCode(error.code());
 }
 
 const OpContext& Cli::context() const { return impl_->interrupt->context(); }
@@ -231,6 +232,8 @@ Status Cli::Answer(const nlohmann::json& json, const std::string& text) {
   }
   return OkStatus();
 }
+
+void Cli::ExitWith(int status) { impl_->exit_status = status; }
 
 void Cli::AnswerJson(const nlohmann::json& json) {
   PrintJson(json);

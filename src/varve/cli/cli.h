@@ -82,6 +82,8 @@ class Cli {
   // and then fails gives one JSON object all the same.
   Status Answer(const nlohmann::json& json, const std::string& text);
   void AnswerJson(const nlohmann::json& json);
+  // Exits with `status`, whatever the verb returns: for what the error table has no row for.
+  void ExitWith(int status);
 
  private:
   friend class Verb;

@@ -12,6 +12,7 @@ namespace {
 struct Args {
   std::string name;
   uint64_t limit = 20;
+  bool deleted = false;
 };
 
 Json HistoryJson(const std::string& name, const std::vector<lake::VersionInfo>& history) {
@@ -39,6 +40,21 @@ void PrintHistory(const std::vector<lake::VersionInfo>& history) {
   }
 }
 
+void PrintTombstones(const std::vector<lake::VersionInfo>& history) {
+  std::printf("%-8s %10s  %-21s %-20s %-16s %-21s %s\n", "VERSION", "STEP", "LET GO", "BY",
+              "POLICY", "BACK UNTIL", "REASON");
+  for (const auto& info : history) {
+    const format::Tombstone& tombstone = *info.forgotten;
+    std::printf("v%-7llu %10s  %-21s %-20s %-16s %-21s %s\n",
+                static_cast<unsigned long long>(info.entry.version),
+                info.entry.has_step ? std::to_string(info.entry.step).c_str() : "-",
+                Time(tombstone.time_ms).c_str(), Printable(tombstone.by).c_str(),
+                tombstone.policy.empty() ? "-" : Printable(tombstone.policy).c_str(),
+                tombstone.until_ms == 0 ? "-" : Time(tombstone.until_ms).c_str(),
+                Printable(tombstone.reason).c_str());
+  }
+}
+
 }  // namespace
 
 void AddLog(Cli& cli) {
@@ -46,10 +62,19 @@ void AddLog(Cli& cli) {
   cli.AddVerb("log", "versions of an artifact, newest first", "varve log llama -n 5")
       .Word("name", args->name, "the artifact")
       .Option("-n,--limit", args->limit, "at most so many", 1, 1'000'000)
+      .Flag("--deleted", args->deleted,
+            "those that were let go: when, by whom, why, until when back")
       .RunsOnLake([&cli, args](lake::Lake& lake) -> Status {
-        VARVE_TRY(const auto history, lake.History(cli.context(), args->name, args->limit));
+        VARVE_TRY(auto history,
+                  lake.History(cli.context(), args->name, args->deleted ? SIZE_MAX : args->limit));
+        if (args->deleted) {
+          std::erase_if(history, [](const auto& info) { return !info.forgotten.has_value(); });
+          if (history.size() > args->limit) history.resize(args->limit);
+        }
         if (cli.json())
           cli.AnswerJson(HistoryJson(args->name, history));
+        else if (args->deleted)
+          PrintTombstones(history);
         else
           PrintHistory(history);
         return OkStatus();

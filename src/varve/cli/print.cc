@@ -53,6 +53,15 @@ void PrintJson(const Json& json) {
   std::printf("%s\n", json.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
 }
 
+Json TombstoneJson(const format::Tombstone& tombstone) {
+  Json json = {{"time", Time(tombstone.time_ms)},
+               {"by", tombstone.by},
+               {"policy", tombstone.policy},
+               {"reason", tombstone.reason}};
+  json["until"] = tombstone.until_ms == 0 ? Json() : Json(Time(tombstone.until_ms));
+  return json;
+}
+
 Json EntryJson(const lake::VersionInfo& info) {
   const format::VersionEntry& entry = info.entry;
   Json json = {{"version", entry.version},
@@ -67,6 +76,8 @@ Json EntryJson(const lake::VersionInfo& info) {
   json["step"] = entry.has_step ? Json(entry.step) : Json();
   json["forgotten"] = info.forgotten.has_value() ? Json(info.forgotten->reason) : Json();
   json["let_go"] = info.let_go;
+  json["verified"] = info.verified_ms.has_value() ? Json(Time(*info.verified_ms)) : Json();
+  if (info.forgotten.has_value()) json["tombstone"] = TombstoneJson(*info.forgotten);
   return json;
 }
 

@@ -20,6 +20,8 @@ void PrintJson(const Json& json);
 
 // A row of the history, and its aliases and tags in one line.
 Json EntryJson(const lake::VersionInfo& info);
+// Who let a version go, when, why, by which policy, and until when it may come back.
+Json TombstoneJson(const format::Tombstone& tombstone);
 std::string Labels(const lake::VersionInfo& info);
 
 // "v17" of `name`, or the address that `target` is.

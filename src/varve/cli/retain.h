@@ -22,4 +22,9 @@ struct PolicyTest {
 };
 Result<PolicyTest> RunPolicyTest(const std::string& path);
 
+// The same for a review: one table per artifact. And what another plan would do otherwise.
+std::string RetentionMarkdown(const format::RetentionPlan& plan, const std::string& id);
+std::string ChangesText(const std::vector<format::FateChange>& changes, const char* indent);
+nlohmann::json ChangesJson(const std::vector<format::FateChange>& changes);
+
 }  // namespace varve::cli

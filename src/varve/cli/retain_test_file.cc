@@ -40,11 +40,12 @@ Result<plan::Candidate> VersionOf(const Document& node) {
   each.artifact = "run";
   each.kind = "checkpoint";
   each.time_ms = kAsOfMs;
-  each.health = plan::Health::kVerified;
+  each.health = plan::Health::kPresent;
   each.components = {"optimizer", "weights"};
-  const std::vector<std::string> known{"artifact", "kind",  "step",    "age",     "bytes",
-                                       "metrics",  "alias", "tag",     "pin",     "hold",
-                                       "lease",    "parts", "damaged", "thinned", "parents"};
+  const std::vector<std::string> known{"artifact", "kind",      "step",    "age",     "bytes",
+                                       "metrics",  "alias",     "tag",     "pin",     "hold",
+                                       "lease",    "parts",     "damaged", "thinned", "parents",
+                                       "verified", "run.state", "owner"};
   for (const auto& [key, value] : node.fields) {
     const std::string& name = key.text;
     if (name == "artifact")
@@ -61,6 +62,12 @@ Result<plan::Candidate> VersionOf(const Document& node) {
       each.held_by = value.text;
     else if (name == "lease")
       each.leased_by = value.text;
+    else if (name == "run.state")
+      each.run_state = value.text == "unknown" ? "" : value.text;
+    else if (name == "owner")
+      each.owner = value.text;
+    else if (name == "verified")
+      each.health = value.text == "true" ? plan::Health::kVerified : plan::Health::kPresent;
     else if (name == "parents")
       each.parents = TextsOf(value);
     else if (name == "damaged" && value.text == "true")
@@ -91,7 +98,7 @@ Result<plan::Candidate> VersionOf(const Document& node) {
   return each;
 }
 
-std::string FateOf(const plan::Verdict& verdict) {
+std::string FateOf(const plan::Fate& verdict) {
   if (verdict.whole) return "stays";
   if (verdict.gone) return "goes";
   std::string text;
@@ -147,7 +154,8 @@ Result<PolicyTest> RunPolicyTest(const std::string& path) {
   }
   if (expect == nullptr || expect->fields.empty())
     return fail(read->at, "the test expects nothing; write expect: {run@v1: stays}");
-  VARVE_TRY(const auto verdicts, plan::Judge(*policies, history, kAsOfMs));
+  VARVE_TRY(const plan::RetentionVerdicts judged, plan::Judge(*policies, history, kAsOfMs));
+  const std::vector<plan::Fate>& verdicts = judged.verdicts;
   PolicyTest test;
   for (const auto& [address, wanted] : expect->fields) {
     const auto found = std::find_if(history.begin(), history.end(), [&](const auto& each) {

@@ -17,6 +17,21 @@ void AddSaveOptions(Verb& verb, SaveArgs& args) {
       .Option("--parent", args.parents, "address this derives from; may repeat");
 }
 
+Result<std::map<std::string, double>> MetricsFrom(const std::vector<std::string>& given) {
+  std::map<std::string, double> metrics;
+  for (const std::string& metric : given) {
+    const size_t equals = metric.find('=');
+    char* end = nullptr;
+    const double value =
+        equals == std::string::npos ? 0 : std::strtod(metric.c_str() + equals + 1, &end);
+    if (end == nullptr || end == metric.c_str() + equals + 1 || *end != '\0' || equals == 0) {
+      return Error(ErrorCode::kInvalidArgument, "--metric wants name=number, not '" + metric + "'");
+    }
+    metrics[metric.substr(0, equals)] = value;
+  }
+  return metrics;
+}
+
 Result<lake::SaveOptions> OptionsFrom(const SaveArgs& args) {
   lake::SaveOptions options;
   options.artifact_type = args.type;
@@ -25,16 +40,7 @@ Result<lake::SaveOptions> OptionsFrom(const SaveArgs& args) {
   options.aliases = args.aliases;
   options.parents = args.parents;
   options.step = args.step;
-  for (const std::string& metric : args.metrics) {
-    const size_t equals = metric.find('=');
-    char* end = nullptr;
-    const double value =
-        equals == std::string::npos ? 0 : std::strtod(metric.c_str() + equals + 1, &end);
-    if (end == nullptr || end == metric.c_str() + equals + 1 || *end != '\0' || equals == 0) {
-      return Error(ErrorCode::kInvalidArgument, "--metric wants name=number, not '" + metric + "'");
-    }
-    options.metrics[metric.substr(0, equals)] = value;
-  }
+  VARVE_TRY(options.metrics, MetricsFrom(args.metrics));
   return options;
 }
 

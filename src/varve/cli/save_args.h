@@ -1,6 +1,7 @@
 // What the verbs that make a version share: its options on the command line, and its report.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,9 @@ struct SaveArgs {
 };
 
 void AddSaveOptions(Verb& verb, SaveArgs& args);
+
+// Of "name=number" each; kInvalidArgument when one is no number.
+Result<std::map<std::string, double>> MetricsFrom(const std::vector<std::string>& given);
 
 // kInvalidArgument when a metric is no number.
 Result<lake::SaveOptions> OptionsFrom(const SaveArgs& args);

@@ -16,9 +16,26 @@ Json VersionJson(const lake::VersionInfo& info, const lake::OpenVersion& version
   out["type"] = commit.header.artifact_type;
   out["message"] = commit.header.message;
   out["metrics"] = commit.header.metrics;
+  for (const auto& [metric, value] : info.entry.metrics) out["metrics"][metric] = value;
   out["metadata"] = commit.header.metadata_json.empty()
                         ? Json::object()
                         : Json::parse(commit.header.metadata_json, nullptr, false);
+  out["owner"] = info.run.owner;
+  out["run_state"] = info.run.state.empty() ? "unknown" : info.run.state;
+  for (const format::Pin& pin : info.pins) {
+    out[pin.lease ? "leases" : "pins"].push_back(
+        {{"owner", pin.owner},
+         {"until", pin.until_ms == INT64_MAX ? Json() : Json(Time(pin.until_ms))},
+         {"reason", pin.reason}});
+  }
+  for (const format::Hold& hold : info.holds)
+    out["holds"].push_back({{"owner", hold.owner}, {"reason", hold.reason}});
+  for (const format::LetGo& gone : commit.let_go) {
+    out["let_go_by"].push_back({{"component", gone.component},
+                                {"time", Time(gone.time_ms)},
+                                {"by", gone.by},
+                                {"policy", gone.policy}});
+  }
   out["parents"] = Json::array();
   for (const auto& parent : commit.header.parents) out["parents"].push_back(parent.Hex());
   out["tensors"] = Json::array();
@@ -49,8 +66,24 @@ void PrintHeader(const lake::VersionInfo& info, const lake::OpenVersion& version
     std::printf("step     %lld\n", static_cast<long long>(commit.header.step));
   if (!commit.header.message.empty())
     std::printf("message  %s\n", Printable(commit.header.message).c_str());
-  for (const auto& [metric, value] : commit.header.metrics)
+  std::map<std::string, double> metrics = commit.header.metrics;
+  for (const auto& [metric, value] : info.entry.metrics) metrics[metric] = value;
+  for (const auto& [metric, value] : metrics)
     std::printf("metric   %s = %.9g\n", Printable(metric).c_str(), value);
+  if (info.verified_ms.has_value()) std::printf("verified %s\n", Time(*info.verified_ms).c_str());
+  for (const format::Pin& pin : info.pins) {
+    std::printf("%s %s%s\n", pin.lease ? "leased by" : "pinned by", Printable(pin.owner).c_str(),
+                pin.until_ms == INT64_MAX ? "" : (" until " + Time(pin.until_ms)).c_str());
+  }
+  for (const format::Hold& hold : info.holds) {
+    std::printf("held by  %s%s\n", Printable(hold.owner).c_str(),
+                hold.reason.empty() ? "" : (": " + Printable(hold.reason)).c_str());
+  }
+  for (const format::LetGo& gone : commit.let_go) {
+    std::printf("let go   %s on %s by %s, policy %s\n", Printable(gone.component).c_str(),
+                Time(gone.time_ms).c_str(), Printable(gone.by).c_str(),
+                Printable(gone.policy).c_str());
+  }
 }
 
 void PrintItems(const format::Commit& commit) {

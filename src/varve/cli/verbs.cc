@@ -15,6 +15,7 @@ void AddVerbs(Cli& cli) {
   AddAlias(cli);
   AddUnalias(cli);
   AddTag(cli);
+  AddAnnotate(cli);
   AddForget(cli);
   AddGc(cli);
   AddUndelete(cli);

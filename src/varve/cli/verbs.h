@@ -6,6 +6,7 @@ namespace varve::cli {
 class Cli;
 
 void AddAlias(Cli& cli);
+void AddAnnotate(Cli& cli);
 void AddCopy(Cli& cli);
 void AddDiff(Cli& cli);
 void AddDoctor(Cli& cli);

@@ -19,6 +19,7 @@ Json ReportJson(const std::string& address, const lake::VerifyReport& report) {
           {"chunks", report.chunks},
           {"raw_bytes", report.raw_bytes},
           {"read_bytes", report.read_bytes},
+          {"recorded", report.recorded},
           {"damage", damage}};
 }
 
@@ -30,6 +31,8 @@ void PrintReport(const std::string& address, const lake::VerifyReport& report) {
               static_cast<unsigned long long>(report.items),
               static_cast<unsigned long long>(report.chunks), Size(report.read_bytes).c_str(),
               report.damage.empty() ? "all as it was saved" : "damaged");
+  if (!report.not_recorded.empty())
+    std::printf("not recorded in the lake: %s\n", Printable(report.not_recorded).c_str());
 }
 
 }  // namespace

@@ -200,6 +200,16 @@ void AddKeepers(const Head& head, Json& json) {
   for (const auto& [version, time_ms] : head.verified) {
     json["verified"][std::to_string(version)] = std::to_string(time_ms);
   }
+  for (const auto& [version, metrics] : head.late_metrics) {
+    Json row = Json::object();
+    for (const auto& [metric, value] : metrics) row[metric] = DoubleJson(value);
+    json["late_metrics"][std::to_string(version)] = std::move(row);
+  }
+  if (head.run != RunFacts{}) {
+    json["run"] = {{"state", head.run.state},
+                   {"owner", head.run.owner},
+                   {"time_ms", std::to_string(head.run.time_ms)}};
+  }
 }
 
 // Rows of "pins" or "holds", ascending by version and owner.
@@ -269,6 +279,25 @@ void KeepersFrom(Fields& fields, uint64_t next_version, Head& head) {
     head.verified.emplace(version_of(text), times.Signed(text.c_str()));
   }
   if (!times.status().ok()) fields.Fail(times.status().error().message());
+  const Json late = fields.Take("late_metrics", Json::value_t::object, false);
+  if (late.size() > kLateMetricsMax) fields.Fail("it has too many late metrics");
+  for (const auto& [text, value] : late.items()) {
+    auto& metrics = head.late_metrics[version_of(text)];
+    const Json row = value.is_object() ? value : Json::object();
+    if (!value.is_object() || row.size() > kEntryMetricsMax) fields.Fail("late metrics are odd");
+    for (const auto& [metric, number] : row.items()) {
+      metrics[metric] = fields.Double(number, "late_metrics");
+    }
+  }
+  if (fields.Has("run")) {
+    Fields run(fields.Take("run", Json::value_t::object), "the run");
+    head.run.state = run.Text("state");
+    head.run.owner = run.Text("owner");
+    head.run.time_ms = run.Signed("time_ms");
+    if (head.run.state.size() > kRunTextMax || head.run.owner.size() > kRunTextMax)
+      fields.Fail("its run has too long a name");
+    if (!run.status().ok()) fields.Fail(run.status().error().message());
+  }
 }
 
 }  // namespace
@@ -293,6 +322,14 @@ std::string NamedBy(const Head& head, uint64_t version, int64_t now_ms) {
 void UseLayout(const Head& head, VersionEntry& entry) {
   const auto layout = head.layouts.find(entry.version);
   if (layout != head.layouts.end()) entry.meta_id = layout->second.meta_id;
+}
+
+std::map<std::string, double> MetricsOf(const Head& head, const VersionEntry& entry) {
+  std::map<std::string, double> metrics = entry.metrics;
+  const auto late = head.late_metrics.find(entry.version);
+  if (late == head.late_metrics.end()) return metrics;
+  for (const auto& [metric, value] : late->second) metrics[metric] = value;
+  return metrics;
 }
 
 std::vector<ObjectId> LiveCommitObjects(const Head& head, const VersionEntry& entry,
@@ -346,6 +383,12 @@ Result<std::string> EncodeHead(const Head& head) {
   if (head.pins.size() > kKeepersMax || head.holds.size() > kKeepersMax) {
     return Error(ErrorCode::kResourceExhausted,
                  "'" + head.name + "' would have more than 1,024 pins or holds; lift some");
+  }
+  if (head.late_metrics.size() > kLateMetricsMax) {
+    return Error(ErrorCode::kResourceExhausted,
+                 "'" + head.name +
+                     "' would have more than 1,024 versions with metrics that came after their "
+                     "save; give metrics when saving");
   }
   AddKeepers(head, json);
   std::string text = Checked(Dump(json));

@@ -29,7 +29,9 @@ inline constexpr uint32_t kEntryMetricsMax = 16;  // The rest is in the commit o
 inline constexpr uint32_t kKeepersMax = 1024;     // Pins and holds of one artifact, each.
 inline constexpr uint32_t kForgottenMax = 1 << 20;
 inline constexpr uint32_t kLayoutsMax = 1 << 16;
-inline constexpr uint32_t kVerifiedMax = 64;  // The newest are kept.
+inline constexpr uint32_t kVerifiedMax = 64;       // The newest are kept.
+inline constexpr uint32_t kLateMetricsMax = 1024;  // Versions that learned some after their save.
+inline constexpr uint64_t kRunTextMax = 200;       // Bytes of a run's state and owner, each.
 
 struct VersionEntry {
   uint64_t version = 0;  // 1, 2, 3, ...
@@ -98,6 +100,14 @@ struct Layout {
   friend bool operator==(const Layout&, const Layout&) = default;
 };
 
+// The run that writes the artifact, as somebody last said: "running", "preempted", "finished",
+// "failed"; empty: nobody said.
+struct RunFacts {
+  std::string state, owner;
+  int64_t time_ms = 0;
+  friend bool operator==(const RunFacts&, const RunFacts&) = default;
+};
+
 enum class HeadState : uint8_t { kOpen, kSealed, kDeleted };
 
 struct Head {
@@ -118,7 +128,10 @@ struct Head {
   std::vector<Hold> holds;                  // The same.
   std::map<uint64_t, Layout> layouts;       // By version.
   std::map<uint64_t, int64_t> verified;     // Version -> when all its bytes were last hashed.
-  std::string unknown_json;                 // Fields of newer writers, kept on rewrite.
+  // Metrics that were learned after the save; stronger than the entry's.
+  std::map<uint64_t, std::map<std::string, double>> late_metrics;
+  RunFacts run;
+  std::string unknown_json;  // Fields of newer writers, kept on rewrite.
 
   uint64_t last_version() const;  // 0 for an empty head.
 };
@@ -134,6 +147,8 @@ std::vector<ObjectId> LiveCommitObjects(const Head& head, const VersionEntry& en
                                         int64_t now_ms);
 // Makes `entry` name the commit object that holds its chunks now.
 void UseLayout(const Head& head, VersionEntry& entry);
+// The metrics of a version, with those that were learned later.
+std::map<std::string, double> MetricsOf(const Head& head, const VersionEntry& entry);
 // An alias, tag, pin or hold names the version. Says which: "alias 'best'"; empty when none does.
 // Pins count until `now_ms`; with INT64_MIN every row counts.
 std::string NamedBy(const Head& head, uint64_t version, int64_t now_ms);

@@ -51,6 +51,7 @@ RetentionItem ItemFrom(const Json& json, Fields& plan) {
 
 Json ShareJson(const RetentionShare& share) {
   return {{"policy", share.policy},
+          {"project", share.project},
           {"matched", std::to_string(share.matched)},
           {"let_go", std::to_string(share.let_go)},
           {"let_go_bytes", std::to_string(share.let_go_bytes)},
@@ -63,6 +64,7 @@ RetentionShare ShareFrom(const Json& json, Fields& plan) {
   Fields fields(json.is_object() ? json : Json::object(), "a share");
   RetentionShare share;
   share.policy = fields.Text("policy");
+  share.project = fields.Text("project");
   share.matched = fields.Number("matched");
   share.let_go = fields.Number("let_go");
   share.let_go_bytes = fields.Number("let_go_bytes");
@@ -73,6 +75,127 @@ RetentionShare ShareFrom(const Json& json, Fields& plan) {
   share.over = fields.Take("over", Json::value_t::boolean).get<bool>();
   if (!fields.status().ok() || !(share.limit_percent >= 0)) plan.Fail("a share is damaged");
   return share;
+}
+
+Json PriceJson(const RetentionPrice& price) {
+  Json json = {{"provider", price.provider},
+               {"region", price.region},
+               {"class", price.storage_class},
+               {"as_of", price.as_of},
+               {"source", price.source},
+               {"confidence", price.confidence},
+               {"gb_bytes", DoubleJson(price.gb_bytes)},
+               {"min_days", std::to_string(price.min_days)},
+               {"usd_gb_month", Json::array()}};
+  for (const auto& [gb, usd] : price.tiers)
+    json["usd_gb_month"].push_back(Json::array({DoubleJson(gb), DoubleJson(usd)}));
+  return json;
+}
+
+RetentionPrice PriceFrom(const Json& json, Fields& plan) {
+  Fields fields(json.is_object() ? json : Json::object(), "a price");
+  RetentionPrice price;
+  price.provider = fields.Text("provider");
+  price.region = fields.Text("region");
+  price.storage_class = fields.Text("class");
+  price.as_of = fields.Text("as_of");
+  price.source = fields.Text("source");
+  price.confidence = fields.Text("confidence");
+  price.min_days = fields.Signed("min_days");
+  const Json tiers = fields.Take("usd_gb_month", Json::value_t::array);
+  for (const Json& tier : tiers) {
+    if (!tier.is_array() || tier.size() != 2) {
+      fields.Fail("its tiers are damaged");
+      break;
+    }
+    price.tiers.emplace_back(fields.Double(tier[0], "gb"), fields.Double(tier[1], "usd"));
+  }
+  price.gb_bytes = json.is_object() && json.contains("gb_bytes")
+                       ? fields.Double(json["gb_bytes"], "gb_bytes")
+                       : 0;
+  if (!fields.status().ok() || !(price.gb_bytes >= 1) || price.tiers.empty())
+    plan.Fail("its price is damaged");
+  return price;
+}
+
+double UsdFrom(const Json& json, const char* name, Fields& fields) {
+  if (json.is_object() && json.contains(name)) return fields.Double(json[name], name);
+  fields.Fail(std::string("field '") + name + "' is missing");
+  return 0;
+}
+
+Json BillJson(const RetentionBill& bill) {
+  return {{"usd_month_now", DoubleJson(bill.now_month)},
+          {"usd_month_saved", DoubleJson(bill.saved_month)},
+          {"usd_early", DoubleJson(bill.early)},
+          {"first_bill", bill.first_bill}};
+}
+
+RetentionBill BillFrom(const Json& json, Fields& plan) {
+  Fields fields(json.is_object() ? json : Json::object(), "a bill");
+  RetentionBill bill;
+  bill.now_month = UsdFrom(json, "usd_month_now", fields);
+  bill.saved_month = UsdFrom(json, "usd_month_saved", fields);
+  bill.early = UsdFrom(json, "usd_early", fields);
+  bill.first_bill = fields.Text("first_bill");
+  if (!fields.status().ok()) plan.Fail(fields.status().error().message());
+  return bill;
+}
+
+Json CapJson(const RetentionCap& cap) {
+  return {{"policy", cap.policy},
+          {"rule", cap.rule},
+          {"key", cap.key},
+          {"bytes", std::to_string(cap.bytes)},
+          {"evicted", std::to_string(cap.evicted)},
+          {"over", cap.over}};
+}
+
+RetentionCap CapFrom(const Json& json, Fields& plan) {
+  Fields fields(json.is_object() ? json : Json::object(), "a cap");
+  RetentionCap cap;
+  cap.policy = fields.Text("policy");
+  cap.rule = fields.Text("rule");
+  cap.key = fields.Text("key");
+  cap.bytes = fields.Number("bytes");
+  cap.evicted = fields.Number("evicted");
+  cap.over = fields.Take("over", Json::value_t::boolean).get<bool>();
+  if (!fields.status().ok()) plan.Fail(fields.status().error().message());
+  return cap;
+}
+
+Json TierJson(const RetentionTier& tier) {
+  Json json = {{"policy", tier.policy},
+               {"rule", tier.rule},
+               {"versions", std::to_string(tier.versions)},
+               {"bytes", std::to_string(tier.bytes)},
+               {"priced", tier.priced},
+               {"proposed", tier.proposed},
+               {"carried_out", false}};
+  if (tier.priced) {
+    json["usd_once"] = DoubleJson(tier.once);
+    json["usd_month_saved"] = DoubleJson(tier.saved_month);
+    json["break_even_days"] = DoubleJson(tier.break_even_days);
+  }
+  return json;
+}
+
+RetentionTier TierFrom(const Json& json, Fields& plan) {
+  Fields fields(json.is_object() ? json : Json::object(), "a tier");
+  RetentionTier tier;
+  tier.policy = fields.Text("policy");
+  tier.rule = fields.Text("rule");
+  tier.versions = fields.Number("versions");
+  tier.bytes = fields.Number("bytes");
+  tier.priced = fields.Take("priced", Json::value_t::boolean).get<bool>();
+  tier.proposed = fields.Take("proposed", Json::value_t::boolean).get<bool>();
+  if (tier.priced) {
+    tier.once = UsdFrom(json, "usd_once", fields);
+    tier.saved_month = UsdFrom(json, "usd_month_saved", fields);
+    tier.break_even_days = UsdFrom(json, "break_even_days", fields);
+  }
+  if (!fields.status().ok()) plan.Fail(fields.status().error().message());
+  return tier;
 }
 
 std::string IdOf(const Json& json) { return hash::Blake3Of(AsBytes(Dump(json))).Hex(); }
@@ -106,6 +229,11 @@ EncodedRetentionPlan EncodeRetentionPlan(const RetentionPlan& plan) {
   if (plan.freed_bytes.has_value()) json["freed_bytes"] = std::to_string(*plan.freed_bytes);
   if (plan.freed_whole_bytes.has_value())
     json["freed_whole_bytes"] = std::to_string(*plan.freed_whole_bytes);
+  if (plan.shared_bytes.has_value()) json["shared_bytes"] = std::to_string(*plan.shared_bytes);
+  if (plan.price.has_value()) json["price"] = PriceJson(*plan.price);
+  if (plan.bill.has_value()) json["bill"] = BillJson(*plan.bill);
+  for (const RetentionCap& cap : plan.caps) json["caps"].push_back(CapJson(cap));
+  for (const RetentionTier& tier : plan.tiers) json["tiers"].push_back(TierJson(tier));
   EncodedRetentionPlan encoded;
   encoded.id = IdOf(json);
   json["id"] = encoded.id;
@@ -148,8 +276,41 @@ Result<RetentionPlan> DecodeRetentionPlan(std::string_view text) {
   plan.warnings = TextsFrom(fields, "warnings");
   if (fields.Has("freed_bytes")) plan.freed_bytes = fields.Number("freed_bytes");
   if (fields.Has("freed_whole_bytes")) plan.freed_whole_bytes = fields.Number("freed_whole_bytes");
+  if (fields.Has("shared_bytes")) plan.shared_bytes = fields.Number("shared_bytes");
+  if (fields.Has("price"))
+    plan.price = PriceFrom(fields.Take("price", Json::value_t::object), fields);
+  if (fields.Has("bill")) plan.bill = BillFrom(fields.Take("bill", Json::value_t::object), fields);
+  for (const Json& cap : fields.Take("caps", Json::value_t::array, false))
+    plan.caps.push_back(CapFrom(cap, fields));
+  for (const Json& tier : fields.Take("tiers", Json::value_t::array, false))
+    plan.tiers.push_back(TierFrom(tier, fields));
   if (!fields.status().ok()) return NoPlan(fields.status().error().message());
   return plan;
+}
+
+std::vector<FateChange> DiffRetentionPlans(const RetentionPlan& before,
+                                           const RetentionPlan& after) {
+  using Fates = std::map<std::pair<std::string, uint64_t>, std::string>;
+  const auto fates_of = [](const RetentionPlan& plan) {
+    Fates fates;
+    for (const RetentionItem& item : plan.items) {
+      std::string kept;
+      for (const std::string& part : item.kept) kept += (kept.empty() ? "keeps " : " + ") + part;
+      fates[{item.artifact, item.version}] = item.let_go.empty() ? "stays"
+                                             : item.kept.empty() ? "goes"
+                                                                 : kept;
+    }
+    return fates;
+  };
+  Fates then = fates_of(before), now = fates_of(after);
+  std::vector<FateChange> changes;
+  for (const auto& [version, fate] : now) then.try_emplace(version, "is not there");
+  for (const auto& [version, fate] : then) {
+    const auto found = now.find(version);
+    const std::string to = found == now.end() ? "is not there" : found->second;
+    if (to != fate) changes.push_back({version.first, version.second, fate, to});
+  }
+  return changes;
 }
 
 }  // namespace varve::format

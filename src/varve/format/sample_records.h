@@ -126,6 +126,8 @@ inline Head SampleHead(Random& random) {
   head.layouts = {{10, {SampleId(random), {"optimizer", "rng"}, SampleId(random), 77, 7}},
                   {4162, {SampleId(random), {}, std::nullopt, 0, 0}}};
   head.verified = {{4161, 15}};
+  head.late_metrics = {{4162, {{"accuracy", 0.5}, {"val_loss", 1.25}}}};
+  head.run = {"preempted", "ada", 1'790'000'000'003};
   head.versions.back().parents = {SampleDigest(random)};
   head.unknown_json = R"({"newer":{"x":["1",null]}})";
   return head;

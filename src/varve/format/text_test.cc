@@ -205,6 +205,8 @@ TEST(HeadTest, RoundTripKeepsEverythingAndWhatItDoesNotKnow) {
   EXPECT_EQ(decoded->holds, head.holds);
   EXPECT_EQ(decoded->layouts, head.layouts);
   EXPECT_EQ(decoded->verified, head.verified);
+  EXPECT_EQ(decoded->late_metrics, head.late_metrics);
+  EXPECT_EQ(decoded->run, head.run);
   EXPECT_NE(text->find("\"7-9\":"), std::string::npos) << "neighbours share a row";
   EXPECT_EQ(decoded->unknown_json, head.unknown_json);
   EXPECT_EQ(decoded->last_version(), 4163U);
@@ -235,6 +237,7 @@ TEST(HeadTest, ATombstoneOfAnImpossibleRangeCostsNothing) {
   head.history.pop_back();
   head.versions.clear();
   head.verified.clear();
+  head.late_metrics.clear();
   head.forgotten = {{1, {}}, {2, {}}};
   head.layouts.clear();
   head.aliases.clear();
@@ -303,6 +306,8 @@ TEST(HeadTest, WhatAReaderWouldRefuseIsNeverWritten) {
   EXPECT_TRUE(refused([](Head& h) { h.layouts[10].let_go = {"rng", "optimizer"}; }));
   EXPECT_TRUE(refused([](Head& h) { h.layouts[10].let_go = {"../x"}; }));
   EXPECT_TRUE(refused([](Head& h) { h.verified[5000] = 1; }));
+  EXPECT_TRUE(refused([](Head& h) { h.late_metrics[5000] = {{"loss", 1}}; }));
+  EXPECT_TRUE(refused([](Head& h) { h.run.owner.assign(kRunTextMax + 1, 'x'); }));
   EXPECT_TRUE(refused([](Head& h) { h.name = "a//b"; }));
   EXPECT_TRUE(refused([](Head& h) {
     for (uint32_t i = 0; i <= kLabelsMax; ++i) h.aliases["l" + std::to_string(i)] = 1;
@@ -362,10 +367,10 @@ std::function<Status(std::string_view)> Only(Result<T> (*decode)(std::string_vie
 
 TEST(ControlTest, EveryFieldIsCheckedForPresenceAndType) {
   SeededRandom random(6);
-  ExpectEveryFieldChecked(
-      *EncodeHead(SampleHead(random)),
-      {"/newer", "/text_crc", "/aliases", "/tags", "/pins", "/holds", "/layouts", "/verified"},
-      Only(DecodeHead));
+  ExpectEveryFieldChecked(*EncodeHead(SampleHead(random)),
+                          {"/newer", "/text_crc", "/aliases", "/tags", "/pins", "/holds",
+                           "/layouts", "/verified", "/late_metrics", "/run"},
+                          Only(DecodeHead));
   ExpectEveryFieldChecked(*EncodeDescriptor(SampleDescriptor()),
                           {"/text_crc", "/retention", "/probe", "/probe/reason", "/features_read",
                            "/features_write", "/features_gc", "/features_fsck"},

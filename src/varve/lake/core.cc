@@ -112,6 +112,21 @@ Result<format::VersionEntry> LatestLive(const OpContext& ctx, Core& core,
   return Error(ErrorCode::kNotFound, "'" + head.name + "' has no version yet");
 }
 
+std::string WhyForgotten(const format::Head& head, uint64_t version) {
+  const format::Tombstone& tombstone = head.forgotten.at(version);
+  const std::string address = head.name + "@v" + std::to_string(version);
+  std::string text = "v" + std::to_string(version) + " of '" + head.name + "' was forgotten on " +
+                     plan::DateText(tombstone.time_ms);
+  if (!tombstone.by.empty()) text += " by " + tombstone.by;
+  if (!tombstone.policy.empty()) text += ", by policy '" + tombstone.policy + "'";
+  if (!tombstone.reason.empty()) text += ": " + tombstone.reason;
+  if (tombstone.until_ms > tombstone.time_ms) {
+    text += "; until " + plan::DateText(tombstone.until_ms) + " 'varve undelete " + address +
+            "' brings it back";
+  }
+  return text;
+}
+
 Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view address) {
   VARVE_TRY(const format::Address parsed, format::ParseAddress(address));
   Resolved resolved;

@@ -65,6 +65,8 @@ Result<HeadSnapshot> ResolveHead(const OpContext& ctx, Core& core, std::string_v
 // read with, were let go meanwhile; `otherwise` when not, or when the head cannot be read.
 Error WhyMissing(const OpContext& ctx, Core& core, const std::string& name,
                  const format::VersionEntry& entry, Error otherwise);
+// When, by whom and why a forgotten version was let go, and until when it may come back.
+std::string WhyForgotten(const format::Head& head, uint64_t version);
 
 // The newest version that was not forgotten; kNotFound when there is none.
 Result<format::VersionEntry> LatestLive(const OpContext& ctx, Core& core, const format::Head& head);

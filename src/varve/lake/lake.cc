@@ -82,17 +82,33 @@ class OpenLake final : public Lake {
   Status Unhold(const OpContext& ctx, std::string_view address, std::string_view owner) override {
     return UnholdVersion(ctx, *core_, address, owner);
   }
+  Status Annotate(const OpContext& ctx, std::string_view address,
+                  const AnnotateOptions& options) override {
+    return AnnotateVersion(ctx, *core_, address, options);
+  }
+  Status NoteVerified(const OpContext& ctx, std::string_view address) override {
+    return lake::NoteVerified(ctx, *core_, address);
+  }
   Result<format::RetentionPlan> PlanRetention(const OpContext& ctx, const plan::PolicySet& policies,
                                               const RetentionOptions& options) override {
     return MakeRetentionPlan(ctx, *core_, policies, options);
   }
   Result<RetentionReport> ApplyRetention(const OpContext& ctx, const format::RetentionPlan& plan,
                                          const ApplyOptions& options) override {
-    return ApplyRetentionPlan(ctx, *core_, plan, options);
+    return ApplyRetentionPlan(ctx, core_, plan, options);
   }
   Result<RetentionReport> Retain(const OpContext& ctx, const plan::PolicySet& policies,
                                  RetentionOptions options, const std::string& by) override {
-    return lake::Retain(ctx, *core_, policies, std::move(options), by);
+    return lake::Retain(ctx, core_, policies, std::move(options), by);
+  }
+  Result<uint64_t> StorePolicy(const OpContext& ctx, const plan::PolicySet& policies,
+                               const std::string& by) override {
+    const bool none = policies.policies.empty() && policies.protects.empty();
+    if (!none) VARVE_CHECK_OK(plan::CheckPolicies(policies));
+    return lake::StorePolicy(ctx, core_, none ? "" : plan::PolicyText(policies), by);
+  }
+  Result<StoredPolicy> LoadPolicy(const OpContext& ctx, uint64_t version) override {
+    return lake::LoadPolicy(ctx, *core_, version);
   }
 
   Result<DiffReport> Diff(const OpContext& ctx, std::string_view left,
@@ -181,6 +197,10 @@ Result<std::vector<ArtifactInfo>> OpenLake::ListArtifacts(const OpContext& ctx) 
 VersionInfo InfoOf(const format::Head& head, const format::VersionEntry& entry) {
   VersionInfo info;
   info.entry = entry;
+  info.entry.metrics = format::MetricsOf(head, entry);
+  info.run = head.run;
+  if (const auto verified = head.verified.find(entry.version); verified != head.verified.end())
+    info.verified_ms = verified->second;
   for (const auto& [alias, version] : head.aliases) {
     if (version == entry.version) info.aliases.push_back(alias);
   }

@@ -25,6 +25,7 @@
 #include "varve/format/retention_plan.h"
 #include "varve/lake/fsck.h"
 #include "varve/lake/gc.h"
+#include "varve/plan/price.h"
 #include "varve/plan/retention_policy.h"
 #include "varve/result.h"
 #include "varve/store/object_store.h"
@@ -83,21 +84,39 @@ struct PinOptions {
   std::string reason;
 };
 
+struct AnnotateOptions {                    // What was learned after a save.
+  std::map<std::string, double> metrics{};  // Of the version; stronger than those of its save.
+  std::string run_state{};  // Of the artifact's run: running, preempted, finished, failed, unknown.
+  std::string owner{};      // Of the run, for people and policies.
+};
+
 struct RetentionOptions {
   std::vector<std::string> artifacts;  // That may lose something; empty: all.
   bool allow_unknown_metrics = false;  // Else a metric that no version has is an error.
-  bool measure = true;              // Reads every commit object of the lake to say what it frees.
-  std::optional<int64_t> as_of_ms;  // The time it is judged at; none: the store's now.
+  bool measure = true;               // Reads every commit object of the lake to say what it frees.
+  std::optional<int64_t> as_of_ms;   // The time it is judged at; none: the store's now.
+  plan::PriceTable prices;           // For estimates and caps in money, where one fits the store.
+  std::optional<plan::Price> price;  // Instead: that of a plan which is judged again.
 };
 struct ApplyOptions {
   std::string by;      // Who, for people.
   std::string ack;     // The plan's id, for one that passes a limit.
   bool fresh = false;  // The caller made the plan just now: it is not judged a second time.
+  // The first time that a policy would let more than a few versions go, it lets 1 % go (at most
+  // 1 TB), and the rest at the earliest a day later.
+  bool canary = true;
 };
 struct RetentionReport {
   uint64_t forgotten = 0, thinned = 0;  // Versions.
+  bool canary = false;                  // Only the first few of the plan were let go.
   uint64_t written_bytes = 0;           // Of commit objects of thinned versions.
   std::vector<std::string> warnings;
+};
+
+struct StoredPolicy {
+  uint64_t version = 0;  // Of the artifact "retention/policy".
+  std::string text, by;  // An empty text: there is none.
+  int64_t time_ms = 0;
 };
 
 class LakeImpl;
@@ -151,7 +170,9 @@ struct VersionInfo {
   std::optional<format::Tombstone> forgotten;
   std::vector<format::Pin> pins;
   std::vector<format::Hold> holds;
-  std::vector<std::string> let_go;  // Components it no longer has: it cannot be resumed from.
+  std::vector<std::string> let_go;     // Components it no longer has: it cannot be resumed from.
+  std::optional<int64_t> verified_ms;  // When all its bytes were last read and hashed.
+  format::RunFacts run;                // Of the artifact.
 };
 struct ArtifactInfo {
   std::string name, artifact_type;
@@ -174,6 +195,8 @@ struct DiffReport {
 
 struct VerifyReport {
   uint64_t items = 0, chunks = 0, raw_bytes = 0, read_bytes = 0;
+  bool recorded = false;     // The head says that all was well, for retention's floor.
+  std::string not_recorded;  // Why not, when all was well.
   struct Damage {
     std::string item;   // Tensor or file path.
     std::string chunk;  // Hex digest.
@@ -243,6 +266,14 @@ class Lake {
                       std::string_view reason) = 0;
   virtual Status Unhold(const OpContext& ctx, std::string_view address, std::string_view owner) = 0;
 
+  // Adds what was learned after the save; one conditional write. A policy judges by it from then
+  // on.
+  virtual Status Annotate(const OpContext& ctx, std::string_view address,
+                          const AnnotateOptions& options) = 0;
+  // Records that every byte of the version was read and matched: for a loader that did read all of
+  // it (Verify records by itself). No write when that was recorded within a day.
+  virtual Status NoteVerified(const OpContext& ctx, std::string_view address) = 0;
+
   // What `policies` would let go now, and why; changes nothing.
   virtual Result<format::RetentionPlan> PlanRetention(const OpContext& ctx,
                                                       const plan::PolicySet& policies,
@@ -257,8 +288,16 @@ class Lake {
   virtual Result<RetentionReport> Retain(const OpContext& ctx, const plan::PolicySet& policies,
                                          RetentionOptions options, const std::string& by) = 0;
 
+  // The policy that plans use when they are given none, versioned in the lake itself. Storing an
+  // empty set ends it. Version 0: the newest; kNotFound when there is none.
+  virtual Result<uint64_t> StorePolicy(const OpContext& ctx, const plan::PolicySet& policies,
+                                       const std::string& by) = 0;
+  virtual Result<StoredPolicy> LoadPolicy(const OpContext& ctx, uint64_t version) = 0;
+
   virtual Result<DiffReport> Diff(const OpContext& ctx, std::string_view left,
                                   std::string_view right) = 0;
+  // What is found whole is recorded in the head, best effort: a reader without the right to write
+  // verifies all the same.
   virtual Result<VerifyReport> Verify(const OpContext& ctx, std::string_view address,
                                       const std::function<void(Progress)>& on_progress = {}) = 0;
 

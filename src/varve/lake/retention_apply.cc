@@ -26,9 +26,9 @@ struct Work {  // On one artifact.
 
 class Applier {
  public:
-  Applier(const OpContext& ctx, Core& core, const format::RetentionPlan& plan,
-          const ApplyOptions& options)
-      : ctx_(ctx), core_(core), plan_(plan), options_(options) {}
+  Applier(const OpContext& ctx, const std::shared_ptr<Core>& core,
+          const format::RetentionPlan& plan, const ApplyOptions& options)
+      : ctx_(ctx), shared_(core), core_(*core), plan_(plan), options_(options) {}
 
   Result<RetentionReport> Run() {
     VARVE_CHECK_OK(core_.CheckWritable());
@@ -41,10 +41,15 @@ class Applier {
     VARVE_CHECK_OK(CheckAge());
     VARVE_CHECK_OK(CheckAck());
     if (!options_.fresh) VARVE_CHECK_OK(CheckSame());
-    std::map<std::string, Work> work;
+    std::vector<const format::RetentionItem*> items;
     for (const format::RetentionItem& item : plan_.items) {
-      if (item.let_go.empty()) continue;
-      (item.kept.empty() ? work[item.artifact].forget : work[item.artifact].thin).push_back(&item);
+      if (!item.let_go.empty()) items.push_back(&item);
+    }
+    VARVE_CHECK_OK(ChooseCanary(items));
+    std::map<std::string, Work> work;
+    for (const format::RetentionItem* item : items) {
+      Work& of = work[item->artifact];
+      (item->kept.empty() ? of.forget : of.thin).push_back(item);
     }
     for (const auto& [artifact, each] : work) {
       auto status = ApplyTo(artifact, each);
@@ -54,6 +59,8 @@ class Applier {
                                              std::to_string(report_.forgotten + report_.thinned) +
                                              " versions were let go"));
     }
+    // After the fact: a crash before it means one more canary, never none.
+    if (report_.canary) VARVE_CHECK_OK(RecordCanary(ctx_, shared_, plan_, options_.by));
     return report_;
   }
 
@@ -74,18 +81,47 @@ class Applier {
     return OkStatus();
   }
 
+  static std::string OfProject(const std::string& project) {
+    return project.empty() ? "" : " of project '" + project + "'";
+  }
+
   Status CheckAck() const {
-    if (!plan_.NeedsAck()) return OkStatus();
+    if (!plan_.NeedsAck() || options_.fresh) return OkStatus();  // Who made it just now asked.
     const std::string id = format::EncodeRetentionPlan(plan_).id;
     if (options_.ack == id) return OkStatus();
     for (const format::RetentionShare& share : plan_.shares) {
       if (!share.over) continue;
-      return Error(
-          ErrorCode::kInvalidArgument,
-          "policy '" + share.policy + "' would let go of " + std::to_string(share.let_go) + " of " +
-              std::to_string(share.matched) +
-              " versions, more than its limit; look at the plan, then apply it with --ack " + id);
+      return Error(ErrorCode::kInvalidArgument,
+                   "policy '" + share.policy + "' would let go of " + std::to_string(share.let_go) +
+                       " of " + std::to_string(share.matched) + " versions" +
+                       OfProject(share.project) +
+                       ", more than its limit; look at the plan, then apply it with --ack " + id);
     }
+    return OkStatus();
+  }
+
+  // Leaves the oldest few when the policy has let nothing go before.
+  Status ChooseCanary(std::vector<const format::RetentionItem*>& items) {
+    if (!options_.canary || options_.fresh || items.size() <= kRetainFewVersions) return OkStatus();
+    VARVE_TRY(const std::optional<int64_t> before_ms, CanaryTime(ctx_, core_, plan_.policy));
+    if (before_ms.has_value()) {
+      if (now_ms_ - *before_ms >= kCanaryWaitMs) return OkStatus();
+      return Error(ErrorCode::kInvalidArgument,
+                   "this policy's first sweep let a few versions go " +
+                       std::to_string((now_ms_ - *before_ms) / 3'600'000) +
+                       " hours ago; look whether anything is missing, and apply a new plan 24 "
+                       "hours after it, or now with --no-canary");
+    }
+    std::stable_sort(items.begin(), items.end(),
+                     [](const auto* a, const auto* b) { return a->time_ms < b->time_ms; });
+    const size_t most = std::max<size_t>(1, items.size() / kCanaryShare);
+    size_t count = 0;
+    for (uint64_t bytes = 0; count < most; ++count) {
+      bytes += items[count]->logical_bytes;
+      if (count > 0 && bytes > kCanaryBytesMax) break;
+    }
+    items.resize(count);
+    report_.canary = true;
     return OkStatus();
   }
 
@@ -97,6 +133,7 @@ class Applier {
     options.allow_unknown_metrics = true;
     options.measure = false;
     options.as_of_ms = plan_.as_of_ms;
+    if (plan_.price.has_value()) options.price = PriceOf(*plan_.price);
     VARVE_TRY(const format::RetentionPlan now, MakeRetentionPlan(ctx_, core_, policies, options));
     std::string changed;
     const auto add = [&](const std::string& what) {
@@ -259,6 +296,7 @@ class Applier {
   }
 
   const OpContext& ctx_;
+  const std::shared_ptr<Core>& shared_;
   Core& core_;
   const format::RetentionPlan& plan_;
   const ApplyOptions& options_;
@@ -269,19 +307,24 @@ class Applier {
 
 }  // namespace
 
-Result<RetentionReport> ApplyRetentionPlan(const OpContext& ctx, Core& core,
+Result<RetentionReport> ApplyRetentionPlan(const OpContext& ctx, const std::shared_ptr<Core>& core,
                                            const format::RetentionPlan& plan,
                                            const ApplyOptions& options) {
   return Applier(ctx, core, plan, options).Run();
 }
 
-Result<RetentionReport> Retain(const OpContext& ctx, Core& core, const plan::PolicySet& policies,
-                               RetentionOptions options, const std::string& by) {
+Result<RetentionReport> Retain(const OpContext& ctx, const std::shared_ptr<Core>& core,
+                               const plan::PolicySet& policies, RetentionOptions options,
+                               const std::string& by) {
   options.measure = false;
   for (int attempt = 1;; ++attempt) {
-    VARVE_TRY(const format::RetentionPlan plan, MakeRetentionPlan(ctx, core, policies, options));
-    if (plan.LetGo() == 0) return RetentionReport{0, 0, 0, plan.warnings};
-    if (plan.NeedsAck()) {
+    VARVE_TRY(const format::RetentionPlan plan, MakeRetentionPlan(ctx, *core, policies, options));
+    if (plan.LetGo() == 0) {
+      RetentionReport nothing;
+      nothing.warnings = plan.warnings;
+      return nothing;
+    }
+    if (plan.NeedsAck() && plan.LetGo() > kRetainFewVersions) {
       return Error(ErrorCode::kInvalidArgument, "the rules would let go of " +
                                                     std::to_string(plan.LetGo()) + " of " +
                                                     std::to_string(plan.items.size()) +

@@ -90,13 +90,8 @@ int64_t StoreNow(const OpContext& ctx, const HeadSnapshot& snapshot) {
 }
 
 Status CheckLive(const format::Head& head, uint64_t version) {
-  const auto tombstone = head.forgotten.find(version);
-  if (tombstone == head.forgotten.end()) return OkStatus();
-  const std::string& reason = tombstone->second.reason;
-  return Error(ErrorCode::kGone, Quote(head, version) + " was forgotten" +
-                                     (reason.empty() ? "" : " (" + reason + ")") +
-                                     "; until it is collected it comes back with: varve undelete " +
-                                     head.name + "@v" + std::to_string(version));
+  if (!head.forgotten.contains(version)) return OkStatus();
+  return Error(ErrorCode::kGone, WhyForgotten(head, version));
 }
 
 Status EditHead(const OpContext& ctx, Core& core, std::string_view name,
@@ -113,7 +108,8 @@ Status EditHead(const OpContext& ctx, Core& core, std::string_view name,
     return edit(again).ok() && again.aliases == head.aliases && again.tags == head.tags &&
            again.forgotten == head.forgotten && again.pins == head.pins &&
            again.holds == head.holds && again.layouts == head.layouts &&
-           again.verified == head.verified;
+           again.verified == head.verified && again.late_metrics == head.late_metrics &&
+           again.run == head.run;
   };
   change.edit = edit;
   VARVE_TRY(const format::Head head, core.heads.Commit(ctx, change));
@@ -144,6 +140,7 @@ void CondenseTombstones(format::Head& head, int64_t now_ms) {
       // Only what may come back needs to know where its chunks lie.
       for (uint64_t version = first->first; version <= last->first; ++version) {
         head.layouts.erase(version);
+        head.late_metrics.erase(version);
       }
     }
     const int64_t time_ms = last->second.time_ms;

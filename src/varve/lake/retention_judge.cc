@@ -1,22 +1,27 @@
 // A plan: what is there, what the policy says of it at a frozen time, and why.
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <set>
 
 #include "varve/format/names.h"
 #include "varve/lake/retention.h"
 #include "varve/plan/component.h"
 #include "varve/plan/retention.h"
+#include "varve/plan/retention_bill.h"
 
 namespace varve::lake {
 namespace {
 
 constexpr uint64_t kFloorChecksMax = 16;  // Versions of one artifact looked at for the floor.
-constexpr uint64_t kFewVersions = 10;     // So many may go without a limit being asked.
+constexpr int64_t kDayMs = 86'400'000;
 constexpr const char* kEverything = "everything";
 
 bool UsesParts(const plan::PolicySet& policies) {
   for (const plan::Policy& policy : policies.policies) {
+    for (const plan::Tier& tier : policy.tiers) {
+      if (!tier.parts.empty()) return true;
+    }
     for (const plan::Keep& keep : policy.keeps) {
       if (!keep.parts.empty()) return true;
     }
@@ -47,13 +52,27 @@ class Maker {
     for (size_t i = 0; i < heads_.size(); ++i) VARVE_CHECK_OK(AddCandidates(i));
     if (parts_) VARVE_CHECK_OK(FindComponents());
     VARVE_CHECK_OK(CheckFloors());
-    VARVE_TRY(verdicts_, plan::Judge(policies_, candidates_, plan_.as_of_ms,
-                                     {.allow_unknown_metrics = options_.allow_unknown_metrics}));
+    std::optional<plan::Usage> usage;
+    if (options_.measure || plan::NeedsUsage(policies_)) {
+      VARVE_TRY(usage, ReadUsage(ctx_, core_, candidates_, entries_));
+    }
+    const plan::Usage* used = usage.has_value() ? &*usage : nullptr;
+    const std::optional<plan::Price> price = PriceHere();
+    const plan::Price* priced = price.has_value() ? &*price : nullptr;
+    VARVE_TRY(judged_, plan::Judge(policies_, candidates_, plan_.as_of_ms,
+                                   {.allow_unknown_metrics = options_.allow_unknown_metrics,
+                                    .usage = used,
+                                    .price = priced}));
+    double early = 0;
+    if (priced != nullptr && used != nullptr)
+      early = plan::BillOf(*used, candidates_, judged_.verdicts, *priced, plan_.as_of_ms).early;
+    if (priced != nullptr) StretchGraces(*priced);
     for (const std::string& metric : plan::UnknownMetrics(policies_, candidates_, plan_.as_of_ms)) {
       plan_.warnings.push_back("no version has a metric '" + metric + "' yet");
     }
     FillPlan();
-    if (options_.measure) VARVE_CHECK_OK(MeasureFreed(ctx_, core_, heads_, plan_));
+    FillBill(options_, policies_, candidates_, judged_, used, priced, core_, plan_);
+    if (plan_.bill.has_value()) plan_.bill->early = early;
     return std::move(plan_);
   }
 
@@ -61,6 +80,27 @@ class Maker {
   bool Managed(const std::string& name) const {
     const auto& wanted = options_.artifacts;
     return wanted.empty() || std::find(wanted.begin(), wanted.end(), name) != wanted.end();
+  }
+
+  // The price of the class that the lake is written to; a plan that is judged again keeps its own.
+  std::optional<plan::Price> PriceHere() const {
+    if (options_.price.has_value()) return options_.price;
+    const store::Placement place = core_.store->placement();
+    if (place.provider.empty()) return std::nullopt;
+    const plan::Price* found =
+        plan::FindPrice(options_.prices, place.provider, place.region, place.storage_class);
+    return found == nullptr ? std::nullopt : std::optional(*found);
+  }
+
+  // Bytes that are billed until their minimum duration ends may as well come back until then.
+  void StretchGraces(const plan::Price& price) {
+    if (price.min_days == 0) return;
+    for (size_t i = 0; i < candidates_.size(); ++i) {
+      plan::Fate& verdict = judged_.verdicts[i];
+      if (verdict.whole) continue;
+      const int64_t billed_ms = candidates_[i].time_ms + price.min_days * kDayMs - plan_.as_of_ms;
+      verdict.grace_ms = std::clamp(billed_ms, verdict.grace_ms, plan::kDurationMsMax);
+    }
   }
 
   Status ReadHeads() {
@@ -93,7 +133,7 @@ class Maker {
   Status AddCandidates(size_t index) {
     const format::Head& head = heads_[index].head;
     VARVE_TRY(const auto entries, core_.heads.Newest(ctx_, head, SIZE_MAX));
-    const bool managed = Managed(head.name);
+    const bool managed = head.artifact_type != kPolicyType && Managed(head.name);
     if (managed) plan_.facts[head.name] = RetentionFacts(head);
     for (const format::VersionEntry& entry : entries) {
       if (head.forgotten.contains(entry.version)) continue;
@@ -103,8 +143,10 @@ class Maker {
       each.version = entry.version;
       each.time_ms = entry.time_ms;
       if (entry.has_step) each.step = entry.step;
-      each.metrics = entry.metrics;
+      each.metrics = format::MetricsOf(head, entry);
       each.bytes = entry.logical_bytes;
+      each.run_state = head.run.state;
+      each.owner = head.run.owner;
       each.managed = managed;
       each.identity = entry.commit_id.Hex();
       for (const hash::Digest& parent : entry.parents) each.parents.push_back(parent.Hex());
@@ -217,13 +259,10 @@ class Maker {
   }
 
   void FillPlan() {
-    for (const plan::Policy& policy : policies_.policies) {
-      plan_.shares.push_back(
-          {policy.name, 0, 0, 0, policy.limit_percent, policy.limit_bytes, false});
-    }
+    std::map<std::pair<size_t, std::string>, format::RetentionShare> shares;
     for (size_t i = candidates_.size(); i-- > 0;) {
       const plan::Candidate& each = candidates_[i];
-      const plan::Verdict& verdict = verdicts_[i];
+      const plan::Fate& verdict = judged_.verdicts[i];
       if (!each.managed) continue;
       if (each.health == plan::Health::kDamaged) {
         plan_.warnings.push_back(each.artifact + "@v" + std::to_string(each.version) +
@@ -237,10 +276,11 @@ class Maker {
       for (size_t p = 0; p < policies_.policies.size(); ++p) {
         const auto& match = policies_.policies[p].match;
         if (match.has_value() && !plan::Holds(*match, each, plan_.as_of_ms)) continue;
-        ++plan_.shares[p].matched;
+        format::RetentionShare& share = shares[{p, plan::KeyOf("project", each)}];
+        ++share.matched;
         if (verdict.whole) continue;
-        ++plan_.shares[p].let_go;
-        plan_.shares[p].let_go_bytes += each.bytes;
+        ++share.let_go;
+        share.let_go_bytes += each.bytes;
       }
       if (verdict.miss.has_value()) {
         item.missed = plan::MissText(policies_, *verdict.miss);
@@ -250,12 +290,24 @@ class Maker {
     }
     std::stable_sort(plan_.items.begin(), plan_.items.end(),
                      [](const auto& a, const auto& b) { return a.artifact < b.artifact; });
-    for (format::RetentionShare& share : plan_.shares) {
-      const double percent = share.matched == 0 ? 0
-                                                : 100.0 * static_cast<double>(share.let_go) /
-                                                      static_cast<double>(share.matched);
-      share.over = share.let_go > kFewVersions &&
-                   (percent > share.limit_percent || share.let_go_bytes > share.limit_bytes);
+    FillShares(std::move(shares));
+  }
+
+  // More than a share of one project, or more bytes in all, wants a second look.
+  void FillShares(std::map<std::pair<size_t, std::string>, format::RetentionShare> shares) {
+    std::vector<uint64_t> bytes(policies_.policies.size());
+    for (const auto& [key, share] : shares) bytes[key.first] += share.let_go_bytes;
+    for (auto& [key, share] : shares) {
+      const plan::Policy& policy = policies_.policies[key.first];
+      share.policy = policy.name;
+      share.project = key.second;
+      share.limit_percent = policy.limit_percent;
+      share.limit_bytes = policy.limit_bytes;
+      const double percent =
+          100.0 * static_cast<double>(share.let_go) / static_cast<double>(share.matched);
+      share.over = (percent > share.limit_percent && plan_.LetGo() > kRetainFewVersions) ||
+                   (share.let_go > 0 && bytes[key.first] > share.limit_bytes);
+      plan_.shares.push_back(std::move(share));
     }
   }
 
@@ -267,7 +319,7 @@ class Maker {
   std::vector<HeadSnapshot> heads_;
   std::vector<plan::Candidate> candidates_;    // By artifact, newest first.
   std::vector<format::VersionEntry> entries_;  // Of the candidates.
-  std::vector<plan::Verdict> verdicts_;
+  plan::RetentionVerdicts judged_;
   format::RetentionPlan plan_;
 };
 
@@ -294,6 +346,20 @@ std::map<std::string, std::string> RetentionFacts(const format::Head& head) {
   for (const auto& [version, layout] : head.layouts) {
     moved.UpdateU64(version).Update(layout.meta_id.bytes).UpdateU64(layout.let_go.size());
   }
+  hash::Blake3 learned;
+  for (const auto& [version, metrics] : head.late_metrics) {
+    for (const auto& [metric, value] : metrics) {
+      const auto bits = std::bit_cast<uint64_t>(value);
+      learned.UpdateU64(version).Update(AsBytes(metric)).UpdateU64(bits);
+    }
+  }
+  if (!head.late_metrics.empty()) {
+    facts["late metrics"] = "of " + std::to_string(head.late_metrics.size()) + " versions (" +
+                            learned.Finish().Hex().substr(0, 16) + ")";
+  }
+  if (head.run != format::RunFacts{})
+    facts["run"] =
+        (head.run.state.empty() ? "unknown" : head.run.state) + " of '" + head.run.owner + "'";
   facts["forgotten"] =
       std::to_string(head.forgotten.size()) + " (" + gone.Finish().Hex().substr(0, 16) + ")";
   facts["layouts"] =

@@ -1,4 +1,4 @@
-// The bytes that a plan frees: places in packs that only what is let go names.
+// What versions hold in common: the chunks of every commit object, for caps and for what is freed.
 #include <algorithm>
 #include <unordered_map>
 
@@ -9,9 +9,6 @@
 namespace varve::lake {
 namespace {
 
-struct PackUse {
-  std::map<uint64_t, std::pair<uint32_t, bool>> places;  // Offset -> payload bytes, stays.
-};
 struct IdHasher {
   size_t operator()(const format::ObjectId& id) const {
     size_t value = 0;
@@ -21,63 +18,74 @@ struct IdHasher {
   }
 };
 
+// Numbers the chunks of all commit objects by where they lie.
+class Chunks {
+ public:
+  explicit Chunks(plan::Usage& usage) : usage_(usage) {}
+
+  uint32_t Find(const format::ObjectId& pack, uint64_t offset, uint64_t bytes, int64_t time_ms) {
+    const auto [at, fresh] = packs_.try_emplace(pack, Pack{usage_.packs, {}});
+    if (fresh) ++usage_.packs;
+    const auto [blob, first] =
+        at->second.blobs.try_emplace(offset, static_cast<uint32_t>(usage_.blobs.size()));
+    if (first) usage_.blobs.push_back({bytes, time_ms, at->second.number});
+    plan::Usage::Blob& found = usage_.blobs[blob->second];
+    found.time_ms = std::min(found.time_ms, time_ms);
+    return blob->second;
+  }
+
+ private:
+  struct Pack {
+    uint32_t number = 0;
+    std::unordered_map<uint64_t, uint32_t> blobs;  // By offset.
+  };
+  plan::Usage& usage_;
+  std::unordered_map<format::ObjectId, Pack, IdHasher> packs_;
+};
+
 }  // namespace
 
-Status MeasureFreed(const OpContext& ctx, Core& core, const std::vector<HeadSnapshot>& heads,
-                    format::RetentionPlan& plan) {
-  std::map<std::pair<std::string, uint64_t>, const format::RetentionItem*> items;
-  for (const format::RetentionItem& item : plan.items) items[{item.artifact, item.version}] = &item;
-  std::vector<std::pair<format::VersionEntry, const format::RetentionItem*>> versions;
-  for (const HeadSnapshot& snapshot : heads) {
-    VARVE_TRY(const auto entries, core.heads.Newest(ctx, snapshot.head, SIZE_MAX));
-    for (const format::VersionEntry& entry : entries) {
-      // What is forgotten already is not counted as kept: its bytes go without this plan.
-      if (snapshot.head.forgotten.contains(entry.version)) continue;
-      const auto item = items.find({snapshot.head.name, entry.version});
-      versions.emplace_back(entry, item == items.end() ? nullptr : item->second);
-    }
-  }
+Result<plan::Usage> ReadUsage(const OpContext& ctx, Core& core,
+                              const std::vector<plan::Candidate>& candidates,
+                              const std::vector<format::VersionEntry>& entries) {
+  plan::Usage usage;
+  usage.of.resize(candidates.size());
   Mutex mutex;
-  std::unordered_map<format::ObjectId, PackUse, IdHasher> packs;
-  VARVE_CHECK_OK(core.transfers.ForEach(ctx, versions.size(), [&](size_t v) -> Status {
-    const auto& [entry, item] = versions[v];
-    auto read = ReadCommit(ctx, core, entry);
+  Chunks chunks(usage);
+  VARVE_CHECK_OK(core.transfers.ForEach(ctx, candidates.size(), [&](size_t i) -> Status {
+    const std::vector<std::string>& components = candidates[i].components;
+    auto read = ReadCommit(ctx, core, entries[i]);
     if (!read.ok() && read.error().code() == ErrorCode::kCorrupt)
       return OkStatus();  // The plan warns of it.
     if (!read.ok()) return std::move(read).error();
     const format::Commit& commit = read->decoded.commit;
-    std::vector<bool> stays(commit.chunks.size(), item == nullptr || item->let_go.empty());
-    const auto mark = [&](const std::string& path, bool tensor,
-                          const std::vector<uint32_t>& chunks) {
-      const std::string component = plan::ComponentOf(path, tensor);
-      if (std::find(item->kept.begin(), item->kept.end(), component) == item->kept.end()) return;
-      for (const uint32_t chunk : chunks) stays[chunk] = true;
+    std::vector<std::vector<uint32_t>> ordinals(components.size());
+    const auto note = [&](const std::string& path, bool tensor, const std::vector<uint32_t>& own) {
+      const auto found =
+          std::lower_bound(components.begin(), components.end(), plan::ComponentOf(path, tensor));
+      // A version that was not looked at closer has one component, which is all of it.
+      const size_t c = components.size() == 1 || found == components.end()
+                           ? 0
+                           : static_cast<size_t>(found - components.begin());
+      ordinals[c].insert(ordinals[c].end(), own.begin(), own.end());
     };
-    if (item != nullptr && !item->let_go.empty() && !item->kept.empty()) {
-      for (const format::TensorRow& row : commit.tensors) mark(row.name, true, row.chunks);
-      for (const format::FileRow& row : commit.files) mark(row.path, false, row.chunks);
-    }
+    for (const format::TensorRow& row : commit.tensors) note(row.name, true, row.chunks);
+    for (const format::FileRow& row : commit.files) note(row.path, false, row.chunks);
     const std::lock_guard lock(mutex);
-    for (size_t i = 0; i < commit.chunks.size(); ++i) {
-      const format::ChunkRow& row = commit.chunks[i];
-      auto& place = packs[commit.packs[row.pack].id].places[row.offset];
-      place.first = row.payload_bytes;
-      place.second = place.second || stays[i];
+    for (std::vector<uint32_t>& part : ordinals) {
+      std::sort(part.begin(), part.end());
+      part.erase(std::unique(part.begin(), part.end()), part.end());
+      std::vector<uint32_t> blobs;
+      for (const uint32_t ordinal : part) {
+        const format::ChunkRow& row = commit.chunks[ordinal];
+        blobs.push_back(chunks.Find(commit.packs[row.pack].id, row.offset, row.payload_bytes,
+                                    entries[i].time_ms));
+      }
+      usage.of[i].push_back(std::move(blobs));
     }
     return OkStatus();
   }));
-  plan.freed_bytes = plan.freed_whole_bytes = 0;
-  for (const auto& [id, pack] : packs) {
-    uint64_t freed_bytes = 0;
-    bool whole = true;
-    for (const auto& [offset, place] : pack.places) {
-      whole = whole && !place.second;
-      freed_bytes += place.second ? 0 : place.first;
-    }
-    *plan.freed_bytes += freed_bytes;
-    if (whole) *plan.freed_whole_bytes += freed_bytes;
-  }
-  return OkStatus();
+  return usage;
 }
 
 }  // namespace varve::lake

@@ -6,13 +6,17 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
+#include <cstring>
 #include <functional>
 
 #include "varve/base/random.h"
 #include "varve/format/gc_state.h"
 #include "varve/format/object_key.h"
 #include "varve/lake/lake.h"
+#include "varve/lake/read_lease.h"
 #include "varve/store/fault/fault_store.h"
+#include "varve/store/forwarding.h"
 #include "varve/store/memory/memory_store.h"
 #include "varve/testing/random_bytes.h"
 
@@ -96,6 +100,11 @@ struct House {
     VARVE_TRY(const plan::PolicySet set, plan::ParsePolicies(policy));
     return lake->PlanRetention(ctx, set, options);
   }
+  bool Collect() const {
+    GcOptions options;
+    options.apply = options.force = true;
+    return lake->CollectGarbage(ctx, options).ok();
+  }
   Result<RetentionReport> Apply(std::string_view policy) {
     VARVE_TRY(const format::RetentionPlan plan, Plan(policy));
     return lake->ApplyRetention(ctx, plan, {.by = "ada@host", .ack = "", .fresh = false});
@@ -119,6 +128,112 @@ TEST(Retention, LetsGoByThePolicyAndBringsBackWithinTheGrace) {
   EXPECT_EQ(house.lake->Undelete(house.ctx, "llama@v2").error().code(),
             ErrorCode::kInvalidArgument);
   EXPECT_EQ(house.lake->Undelete(house.ctx, "llama").error().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST(Retention, TheGraceHasAnEnd) {
+  House house;
+  house.SaveMany(4);
+  ASSERT_EQ(house.Apply("policy p { keep last 2 grace 2d }")->forgotten, 2u);
+  const std::string refusal = house.Load(1);
+  EXPECT_NE(refusal.find("was forgotten on 20"), std::string::npos) << refusal;
+  EXPECT_NE(refusal.find("by ada@host, by policy 'p': retention"), std::string::npos) << refusal;
+  EXPECT_NE(refusal.find("'varve undelete llama@v1' brings it back"), std::string::npos) << refusal;
+  const int64_t until_ms = house.Head().forgotten.at(1).until_ms;
+  house.clock.now_ms = until_ms - 1;
+  ASSERT_TRUE(house.Collect());
+  ASSERT_TRUE(house.lake->Undelete(house.ctx, "llama@v1").ok());
+  EXPECT_EQ(house.Load(1, "optimizer/m"), "");
+  house.clock.now_ms = until_ms + 1;
+  ASSERT_TRUE(house.Collect());
+  EXPECT_EQ(house.lake->Undelete(house.ctx, "llama@v2").error().code(), ErrorCode::kGone);
+  EXPECT_EQ(house.Load(1, "optimizer/m"), "") << "what came back is not collected";
+}
+
+TEST(Retention, WhatIsLearnedLaterIsJudgedBy) {
+  House house;
+  SaveOptions options;
+  options.metrics = {{"loss", 1.0}};
+  for (uint64_t i = 1; i <= 3; ++i) ASSERT_TRUE(house.Save(i, options).ok());
+  const auto plan = house.Plan("last 1; best 1 by loss min");
+  ASSERT_TRUE(house.lake->Annotate(house.ctx, "llama@v1", {.metrics = {{"loss", 0.5}}}).ok());
+  EXPECT_EQ(house.lake->Describe(house.ctx, "llama@v1")->entry.metrics.at("loss"), 0.5);
+  EXPECT_NE(house.lake->ApplyRetention(house.ctx, *plan, {})
+                .error()
+                .message()
+                .find("late metrics is new (of 1 versions"),
+            std::string::npos);
+  EXPECT_EQ(house.Plan("last 1; best 1 by loss min")->items[0].reasons,
+            std::vector<std::string>{"best 1 by loss min: number 1 with 0.5"});
+  ASSERT_TRUE(house.lake->Annotate(house.ctx, "llama@v2", {.metrics = {{"acc", 0.9}}}).ok());
+  EXPECT_EQ(house.Plan("best 1 by acc max missing ignore")->LetGo(), 1u);
+  ASSERT_TRUE(house.lake
+                  ->Annotate(house.ctx, "llama@latest",
+                             {.metrics = {}, .run_state = "finished", .owner = "ada"})
+                  .ok());
+  EXPECT_EQ(house.Head().run.state, "finished");
+  EXPECT_EQ(house.Plan("where run.state = finished and owner = ada")->LetGo(), 0u);
+  const auto refused = [&](const AnnotateOptions& wrong) {
+    return house.lake->Annotate(house.ctx, "llama@v1", wrong).error().code();
+  };
+  EXPECT_EQ(refused({}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(refused({.metrics = {}, .run_state = "runing", .owner = ""}),
+            ErrorCode::kInvalidArgument);
+  AnnotateOptions many;
+  for (int i = 0; i < 16; ++i) many.metrics["m" + std::to_string(i)] = i;
+  EXPECT_EQ(refused(many), ErrorCode::kInvalidArgument) << "17 with what was there";
+}
+
+TEST(Retention, WhatWasVerifiedIsRecordedAndKept) {
+  House house;
+  house.SaveMany(4);
+  const auto verified = house.lake->Verify(house.ctx, "llama@v2");
+  ASSERT_TRUE(verified.ok());
+  EXPECT_TRUE(verified->recorded) << verified->not_recorded;
+  EXPECT_EQ(house.lake->Describe(house.ctx, "llama@v2")->verified_ms, house.clock.now_ms);
+  const auto plan = house.Plan("last 1");
+  EXPECT_EQ(plan->items[1].reasons,
+            (std::vector<std::string>{"newest verified of a run that is of unknown state",
+                                      "last good: newest verified"}));
+  EXPECT_EQ(plan->LetGo(), 2u);
+  const uint64_t seq = house.Head().seq;
+  ASSERT_TRUE(house.lake->NoteVerified(house.ctx, "llama@v2").ok());
+  EXPECT_EQ(house.Head().seq, seq) << "within a day it is not written again";
+  ASSERT_TRUE(house.lake->NoteVerified(house.ctx, "llama@v3").ok());
+  EXPECT_EQ(house.Plan("last 1")->items[2].kept.size(), 1u) << "now v3 is the last good one";
+  // A damaged one is not recorded, and one that cannot be written is no failure of verify.
+  const auto commit = (*house.lake->OpenAt(house.ctx, "llama@v4"))->commit();
+  const std::vector<store::Key> pack{store::Key(format::PackKey(commit.packs[0].id))};
+  const auto faulty = std::make_shared<FaultStore>(house.memory);
+  const auto lake = house.Open(faulty);
+  ASSERT_TRUE(house.memory->Delete(house.ctx, pack).ok());
+  EXPECT_FALSE(lake->Verify(house.ctx, "llama@v4")->recorded);
+  EXPECT_FALSE(house.Head().verified.contains(4));
+}
+
+TEST(Retention, ALeaseKeepsWhatIsReadAndEndsByItself) {
+  House house;
+  house.SaveMany(4);
+  {
+    const auto lease = ReadLease::Take(house.ctx, *house.lake, "llama@v2", "host:1");
+    ASSERT_TRUE(lease.ok()) << lease.error().ToString();
+    EXPECT_EQ((*lease)->address(), "llama@v2");
+    ASSERT_EQ(house.Head().pins.size(), 1u);
+    EXPECT_TRUE(house.Head().pins[0].lease);
+    EXPECT_EQ(house.Head().pins[0].until_ms, house.clock.now_ms + kLeaseMs);
+    const auto plan = house.Plan("last 1");
+    EXPECT_TRUE(plan->items[1].reasons[0].starts_with("in use by 'host:1#"));
+    const uint64_t seq = house.Head().seq;
+    ASSERT_TRUE((*lease)->RenewIfDue(house.ctx).ok());
+    EXPECT_EQ(house.Head().seq, seq) << "not due yet";
+    EXPECT_EQ(house.Apply("last 1")->forgotten, 2u);
+    EXPECT_EQ(house.Load(2), "");
+  }
+  EXPECT_TRUE(house.Head().pins.empty()) << "given back";
+  auto dead = ReadLease::Take(house.ctx, *house.lake, "llama@v2", "host:2");
+  static_cast<void>(dead->release());  // Its process died.
+  EXPECT_EQ(house.Plan("last 1")->LetGo(), 0u);
+  house.clock.now_ms += kLeaseMs + 1;
+  EXPECT_EQ(house.Apply("last 1")->forgotten, 1u);
 }
 
 TEST(Retention, ThinningKeepsTheWeightsByteForByteAndTheCommitId) {
@@ -271,6 +386,161 @@ TEST(Retention, APlanIsItsTextAndAnEditedOneIsRefused) {
   EXPECT_EQ(house.lake->ApplyRetention(house.ctx, *decoded, {})->forgotten, 2u);
 }
 
+TEST(Retention, TheFirstSweepOfAPolicyIsACanary) {
+  House house;
+  house.SaveMany(16);
+  const char* policy = "policy p { keep last 2\nlimit 100% }";
+  const auto apply = [&](const char* text, bool canary = true) {
+    return house.lake->ApplyRetention(house.ctx, *house.Plan(text),
+                                      {.by = "ada", .ack = "", .fresh = false, .canary = canary});
+  };
+  const auto first = apply(policy);
+  ASSERT_TRUE(first.ok()) << first.error().ToString();
+  EXPECT_TRUE(first->canary);
+  EXPECT_EQ(first->forgotten, 1u);
+  EXPECT_EQ(house.Head().forgotten.count(1), 1u) << "the oldest";
+  house.clock.now_ms += 20 * kHour;
+  EXPECT_NE(apply(policy).error().message().find("20 hours ago"), std::string::npos);
+  EXPECT_EQ(house.Head().forgotten.size(), 1u) << "a refusal lets nothing go";
+  EXPECT_TRUE(apply("policy p { keep last 3\nlimit 100% }")->canary) << "another policy";
+  house.clock.now_ms += 4 * kHour;
+  const auto rest = apply(policy);
+  ASSERT_TRUE(rest.ok()) << rest.error().ToString();
+  EXPECT_FALSE(rest->canary);
+  EXPECT_EQ(rest->forgotten, 12u);
+  EXPECT_FALSE(house.Plan("last 1")->facts.contains("retention/applied")) << "it is not managed";
+  House other;
+  other.SaveMany(16);
+  EXPECT_EQ(other.lake
+                ->ApplyRetention(other.ctx, *other.Plan(policy),
+                                 {.by = "", .ack = "", .fresh = false, .canary = false})
+                ->forgotten,
+            14u);
+}
+
+TEST(Retention, ACrashAfterACanaryMeansAnotherOne) {
+  bool struck = true;
+  for (uint64_t at = 1; struck; at += 3) {
+    ASSERT_LT(at, 300u);
+    House house;
+    house.SaveMany(13);
+    const auto plan = house.Plan("policy p { keep last 2\nlimit 100% }");
+    const auto faulty = std::make_shared<FaultStore>(house.memory);
+    {
+      const auto lake = house.Open(faulty);
+      faulty->Plan(Fault::kCrashBefore, at);
+      static_cast<void>(lake->ApplyRetention(house.ctx, *plan, {}));
+      struck = faulty->requests() >= at;
+    }
+    EXPECT_LE(house.Head().forgotten.size(), 1u) << "never more than the canary. at=" << at;
+  }
+}
+
+TEST(Retention, APolicyLivesInTheLake) {
+  House house;
+  house.SaveMany(4);
+  EXPECT_EQ(house.lake->LoadPolicy(house.ctx, 0).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(*house.lake->StorePolicy(house.ctx, *plan::ParsePolicies("last 3"), "ada"), 1u);
+  EXPECT_EQ(*house.lake->StorePolicy(house.ctx, *plan::ParsePolicies("last 2"), "bob"), 2u);
+  const auto stored = house.lake->LoadPolicy(house.ctx, 0);
+  ASSERT_TRUE(stored.ok()) << stored.error().ToString();
+  EXPECT_EQ(stored->version, 2u);
+  EXPECT_EQ(stored->by, "bob");
+  EXPECT_EQ(stored->text, plan::PolicyText(*plan::ParsePolicies("last 2")));
+  EXPECT_EQ(house.lake->LoadPolicy(house.ctx, 1)->by, "ada");
+  EXPECT_EQ(house.Apply(stored->text)->forgotten, 2u) << "none of the policy's own versions";
+  house.clock.now_ms += 60 * kDay;
+  ASSERT_TRUE(house.Collect());
+  EXPECT_TRUE(house.lake->LoadPolicy(house.ctx, 1).ok());
+  ASSERT_TRUE(house.lake->StorePolicy(house.ctx, {}, "ada").ok());
+  EXPECT_EQ(house.lake->LoadPolicy(house.ctx, 0).error().code(), ErrorCode::kNotFound);
+  House theirs;
+  ASSERT_TRUE(theirs.Save(1, {}, "retention/policy").ok());
+  EXPECT_EQ(theirs.lake->StorePolicy(theirs.ctx, *plan::ParsePolicies("all"), "ada").error().code(),
+            ErrorCode::kAlreadyExists);
+}
+
+// A store that somebody bills.
+class BilledStore final : public store::ForwardingStore {
+ public:
+  using ForwardingStore::ForwardingStore;
+  store::Placement placement() const override { return {"aws", "us-east-1", "COOL"}; }
+};
+
+TEST(Retention, APlanIsPricedWhereItsStoreIsBilled) {
+  House house;
+  house.SaveMany(4);
+  plan::Price cool;
+  cool.provider = "aws";
+  cool.region = "us-east-1";
+  cool.storage_class = "COOL";
+  cool.tiers = {{INFINITY, 100}};
+  cool.min_days = 30;
+  cool.as_of = "2026-01-01";
+  cool.source = "a test";
+  RetentionOptions options;
+  options.prices.rows = {cool};
+  const auto free = house.Plan("last 2", options);
+  EXPECT_FALSE(free->price.has_value()) << "nobody pretends one";
+  EXPECT_FALSE(free->bill.has_value());
+  house.lake = house.Open(std::make_shared<BilledStore>(house.memory));
+  const auto plan = house.Plan("last 2", options);
+  ASSERT_TRUE(plan->bill.has_value());
+  EXPECT_GT(plan->bill->saved_month, 0);
+  EXPECT_LT(plan->bill->saved_month, plan->bill->now_month);
+  EXPECT_GT(plan->bill->early, 0);
+  const int64_t age_ms = house.clock.now_ms - plan->items[0].time_ms;
+  EXPECT_EQ(plan->items[0].grace_ms, 30 * kDay - age_ms) << "billed for so long anyway";
+  EXPECT_EQ(plan->items[3].grace_ms, 0) << "it stays";
+  EXPECT_EQ(plan->bill->first_bill.size(), 7u);
+  EXPECT_TRUE(std::any_of(plan->warnings.begin(), plan->warnings.end(), [](const auto& warning) {
+    return warning.find("more than 180 days old") != std::string::npos;
+  })) << "by the clock of the store";
+  const auto decoded = format::DecodeRetentionPlan(format::EncodeRetentionPlan(*plan).json);
+  ASSERT_TRUE(decoded.ok()) << decoded.error().ToString();
+  EXPECT_EQ(decoded->price, plan->price);
+  EXPECT_EQ(decoded->bill, plan->bill);
+  // A cap in money: half of what it costs now. It is judged again by the price it was planned with.
+  const std::string half = std::to_string(plan->bill->now_month / 2);
+  const auto capped = house.Plan(
+      "all\ncap " + half + " USD/mo per run evict oldest\n" + "tier all after 1h to COLD", options);
+  ASSERT_TRUE(capped.ok()) << capped.error().ToString();
+  EXPECT_EQ(capped->LetGo(), 2u);
+  EXPECT_EQ(capped->caps[0].evicted, 2u);
+  EXPECT_FALSE(capped->caps[0].over);
+  ASSERT_EQ(capped->tiers.size(), 1u);
+  EXPECT_FALSE(capped->tiers[0].priced) << "the table has no COLD";
+  EXPECT_NE(capped->warnings.back().find("not carried out"), std::string::npos);
+  EXPECT_EQ(capped->items[0].missed.find("evicted by cap"), 0u) << capped->items[0].missed;
+  const auto again = format::DecodeRetentionPlan(format::EncodeRetentionPlan(*capped).json);
+  ASSERT_TRUE(again.ok()) << again.error().ToString();
+  EXPECT_EQ(again->caps, capped->caps);
+  EXPECT_EQ(again->tiers, capped->tiers);
+  EXPECT_EQ(house.lake->ApplyRetention(house.ctx, *again, {})->forgotten, 2u);
+  EXPECT_NE(house.Plan("all\ncap 1 USD/mo per run evict oldest")
+                .error()
+                .message()
+                .find("2:1: a cap in money needs a price"),
+            std::string::npos);
+}
+
+TEST(Retention, ACapInBytesCountsWhatIsShared) {
+  House house;
+  house.SaveMany(3);
+  SaveOptions same;
+  same.step = 900;
+  ASSERT_TRUE(house.Save(3, same).ok());  // v4 shares everything with v3.
+  const auto commit = (*house.lake->OpenAt(house.ctx, "llama@v1"))->commit();
+  uint64_t payload_bytes = 0;
+  for (const format::ChunkRow& row : commit.chunks) payload_bytes += row.payload_bytes;
+  const std::string cap =
+      "all\ncap " + std::to_string(3 * payload_bytes) + "B per run evict oldest";
+  EXPECT_EQ(house.Plan(cap)->LetGo(), 0u) << "four versions in the place of three";
+  const std::string less =
+      "all\ncap " + std::to_string(3 * payload_bytes - 1) + "B per run evict oldest";
+  EXPECT_EQ(house.Plan(less)->LetGo(), 1u);
+}
+
 TEST(Retention, MoreThanTheLimitAsksForThePlansId) {
   House house;
   house.SaveMany(14);
@@ -278,12 +548,14 @@ TEST(Retention, MoreThanTheLimitAsksForThePlansId) {
   ASSERT_TRUE(plan->NeedsAck());
   EXPECT_NE(house.lake->ApplyRetention(house.ctx, *plan, {}).error().message().find("--ack"),
             std::string::npos);
-  EXPECT_EQ(
-      house.lake
-          ->ApplyRetention(house.ctx, *plan,
-                           {.by = "", .ack = format::EncodeRetentionPlan(*plan).id, .fresh = false})
-          ->forgotten,
-      12u);
+  EXPECT_EQ(house.lake
+                ->ApplyRetention(house.ctx, *plan,
+                                 {.by = "",
+                                  .ack = format::EncodeRetentionPlan(*plan).id,
+                                  .fresh = false,
+                                  .canary = false})
+                ->forgotten,
+            12u);
   EXPECT_FALSE(house.Plan("last 1\nlimit 100%")->NeedsAck());
 }
 

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "varve/lake/internal.h"
+#include "varve/lake/retention.h"
 #include "varve/plan/read_plan.h"
 
 namespace varve::lake {
@@ -83,7 +84,12 @@ Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string
     return OkStatus();
   };
   VARVE_CHECK_OK(core.transfers.ReadRanges(ctx, ranges, handlers));
-  if (report.damage.empty()) return report;
+  if (report.damage.empty()) {
+    const Status recorded = MarkVerified(ctx, core, at.snapshot, at.entry);
+    report.recorded = recorded.ok();
+    if (!recorded.ok()) report.not_recorded = recorded.error().message();
+    return report;
+  }
   Error why = WhyMissing(ctx, core, at.snapshot.head.name, at.entry,
                          Error(ErrorCode::kCorrupt, "it is damaged"));
   if (why.code() == ErrorCode::kGone) return why;  // Collected under our eyes.

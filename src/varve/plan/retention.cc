@@ -7,6 +7,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "varve/plan/retention_cap.h"
 #include "varve/plan/retention_facts.h"
 
 namespace varve::plan {
@@ -14,7 +15,6 @@ namespace {
 
 constexpr int64_t kDayMs = 86'400'000;
 constexpr int64_t kMissingMs = 7 * kDayMs;  // A group this long without a commit has ended.
-constexpr size_t kMaskBits = 64;
 constexpr size_t kLineageReasonsMax = 4;
 
 int64_t FloorDiv(int64_t a, int64_t b) {
@@ -59,22 +59,29 @@ int64_t Later(int64_t time_ms, int64_t duration_ms) {
 
 class Judgement {
  public:
-  Judgement(const PolicySet& set, const std::vector<Candidate>& candidates, int64_t as_of_ms)
-      : set_(set), candidates_(candidates), as_of_ms_(as_of_ms), state_(candidates.size()) {
-    for (size_t i = 0; i < candidates.size(); ++i) {
-      const size_t parts = candidates[i].components.size();
-      state_[i].all = parts == 0 || parts > kMaskBits ? 1 : ~uint64_t{0} >> (kMaskBits - parts);
-    }
+  Judgement(const PolicySet& set, const std::vector<Candidate>& candidates, int64_t as_of_ms,
+            const JudgeOptions& options)
+      : set_(set),
+        candidates_(candidates),
+        as_of_ms_(as_of_ms),
+        options_(options),
+        state_(candidates.size()),
+        groups_(set.policies.size()) {
+    for (size_t i = 0; i < candidates.size(); ++i) state_[i].all = AllParts(candidates[i]);
   }
 
-  Result<std::vector<Verdict>> Run() {
+  Result<RetentionVerdicts> Run() {
     ApplyProtections();
     for (uint32_t i = 0; i < set_.policies.size(); ++i) VARVE_CHECK_OK(ApplyPolicy(i));
     for (uint32_t i = 0; i < candidates_.size(); ++i) {
       if (!state_[i].matched) KeepWhole(i, {.why = Why::kUnmanaged});
     }
+    RetentionVerdicts judged;
+    if (NeedsUsage(set_)) judged.caps = EvictByCaps();
     ApplyLineage();
-    return Verdicts();
+    judged.tiers = PickTiers();
+    judged.verdicts = Verdicts();
+    return judged;
   }
 
  private:
@@ -127,18 +134,110 @@ class Judgement {
       if (!each.leased_by.empty()) KeepWhole(i, {.why = Why::kLease});
       if (each.health == Health::kDamaged) KeepWhole(i, {.why = Why::kDamaged});
     }
+    KeepForRuns();
   }
 
-  std::vector<std::string> KeyOf(const Policy& policy, const Candidate& candidate) const {
-    std::vector<std::string> key;
-    for (const std::string& name : policy.group_by) {
-      if (name == "artifact") key.push_back(candidate.artifact);
-      if (name == "kind") key.push_back(candidate.kind);
-      if (name == "project") key.push_back(ProjectOf(candidate.artifact));
-      if (name == "run") key.push_back(RunOf(candidate.artifact));
+  // What a run that goes on, or may, would be resumed from.
+  void KeepForRuns() {
+    std::map<std::string_view, uint32_t> newest;
+    for (uint32_t i = 0; i < candidates_.size(); ++i) {
+      const Candidate& each = candidates_[i];
+      if (each.kind != "checkpoint" || each.run_state == "finished" || each.run_state == "failed" ||
+          each.health != Health::kVerified || each.thinned)
+        continue;
+      const auto [found, fresh] = newest.try_emplace(each.artifact, i);
+      if (!fresh && candidates_[found->second].version < each.version) found->second = i;
     }
+    for (const auto& [artifact, i] : newest) KeepWhole(i, {.why = Why::kRun});
+  }
+
+  static std::vector<std::string> GroupOf(const Policy& policy, const Candidate& candidate) {
+    std::vector<std::string> key;
+    for (const std::string& name : policy.group_by) key.push_back(KeyOf(name, candidate));
     if (key.empty()) key.push_back(candidate.artifact);
     return key;
+  }
+
+  // What keeps alone hold is evicted while a cap is passed.
+  std::vector<CapState> EvictByCaps() {
+    std::vector<CapMember> members(candidates_.size());
+    for (uint32_t i = 0; i < candidates_.size(); ++i) {
+      members[i].kept = state_[i].kept;
+      for (const Reason& reason : state_[i].reasons) {
+        const bool first = &reason == &state_[i].reasons[0];
+        if (reason.why != Why::kKeep || (!first && members[i].holder != reason.policy)) {
+          members[i].holder.reset();
+          break;
+        }
+        members[i].holder = reason.policy;
+      }
+    }
+    std::vector<uint32_t> selected = CountSelected(members);
+    const std::vector<uint64_t> before = KeptOf(members);
+    std::vector<CapState> caps =
+        ApplyCaps(set_, candidates_, as_of_ms_, options_.usage, options_.price, members, selected);
+    for (uint32_t i = 0; i < candidates_.size(); ++i) {
+      if (members[i].kept == before[i]) continue;
+      state_[i].kept = 0;
+      state_[i].reasons.clear();
+      state_[i].miss = Miss{*members[i].holder, members[i].evicted_by, 0, true};
+    }
+    return caps;
+  }
+  // By group, how many versions its policy's keeps select; numbers the groups of `members`.
+  std::vector<uint32_t> CountSelected(std::vector<CapMember>& members) const {
+    std::vector<uint32_t> selected;
+    for (uint32_t p = 0; p < set_.policies.size(); ++p) {
+      for (const auto& [key, group] : groups_[p]) {
+        uint32_t count = 0;
+        for (const uint32_t i : group) {
+          const auto& reasons = state_[i].reasons;
+          count += std::any_of(reasons.begin(), reasons.end(),
+                               [&](const Reason& reason) {
+                                 return reason.why == Why::kKeep && reason.policy == p;
+                               })
+                       ? 1U
+                       : 0U;
+          if (members[i].holder == p) members[i].group = static_cast<uint32_t>(selected.size());
+        }
+        selected.push_back(set_.policies[p].floor == 0 ? UINT32_MAX : count);
+      }
+    }
+    return selected;
+  }
+  static std::vector<uint64_t> KeptOf(const std::vector<CapMember>& members) {
+    std::vector<uint64_t> kept;
+    for (const CapMember& member : members) kept.push_back(member.kept);
+    return kept;
+  }
+
+  std::vector<TierPick> PickTiers() {
+    std::vector<TierPick> picks;
+    for (uint32_t p = 0; p < set_.policies.size(); ++p) {
+      for (uint32_t t = 0; t < set_.policies[p].tiers.size(); ++t) {
+        picks.push_back({p, t, {}});
+        for (const auto& [key, all] : groups_[p]) PickTier(picks.back(), all);
+      }
+    }
+    return picks;
+  }
+  void PickTier(TierPick& pick, Members members) {
+    std::erase_if(members, [&](uint32_t i) { return state_[i].kept == 0; });
+    if (members.empty()) return;
+    const Policy& policy = set_.policies[pick.policy];
+    const Tier& tier = policy.tiers[pick.tier];
+    Choose(policy.order, tier.selector, members, [&](uint32_t i, uint64_t, bool chosen) {
+      const Candidate& each = candidates_[i];
+      if (!chosen || as_of_ms_ < Later(each.time_ms, tier.after_ms)) return;
+      std::vector<uint32_t> parts;
+      for (uint32_t c = 0; c < each.components.size(); ++c) {
+        const std::string& name = each.components[c];
+        if (!tier.parts.empty() && !std::binary_search(tier.parts.begin(), tier.parts.end(), name))
+          continue;
+        if (state_[i].kept == state_[i].all || (state_[i].kept >> c & 1) != 0) parts.push_back(c);
+      }
+      if (!parts.empty()) pick.parts.emplace_back(i, std::move(parts));
+    });
   }
 
   // Commit order: the version's number within one artifact; across artifacts, which share no
@@ -165,14 +264,14 @@ class Judgement {
 
   Status ApplyPolicy(uint32_t p) {
     const Policy& policy = set_.policies[p];
-    std::map<std::vector<std::string>, Members> groups;
+    std::map<std::vector<std::string>, Members>& groups = groups_[p];
     for (uint32_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& each = candidates_[i];
       if (!each.managed || (policy.match.has_value() && !Holds(*policy.match, each, as_of_ms_)))
         continue;
       state_[i].matched = true;
       state_[i].grace_ms = std::max(state_[i].grace_ms, policy.grace_ms);
-      if (each.health != Health::kDamaged) groups[KeyOf(policy, each)].push_back(i);
+      if (each.health != Health::kDamaged) groups[GroupOf(policy, each)].push_back(i);
     }
     for (auto& [key, members] : groups) {
       SortByCommit(members);
@@ -195,6 +294,11 @@ class Judgement {
     const Policy& policy = set_.policies[p];
     if (policy.floor == 0) return;
     KeepWhole(members.back(), {.why = Why::kNewest, .policy = p});
+    const auto last_good = std::find_if(members.rbegin(), members.rend(), [&](uint32_t i) {
+      const Candidate& each = candidates_[i];
+      return each.health == Health::kVerified && Finite(each) && !each.thinned;
+    });
+    if (last_good != members.rend()) KeepWhole(*last_good, {.why = Why::kLastGood, .policy = p});
     uint64_t left = policy.floor;
     const auto good = [&](uint32_t i) {
       const Candidate& each = candidates_[i];
@@ -218,13 +322,35 @@ class Judgement {
   bool ApplyKeep(uint32_t p, uint32_t r, const Members& members) {
     const Keep& keep = set_.policies[p].keeps[r];
     bool selected = false;
-    const auto take = [&](uint32_t i, uint64_t rank = 0) {
+    const auto take = [&](uint32_t i, uint64_t rank, bool chosen) {
+      if (!chosen) return NoteMiss(i, {p, r, rank});
       if (!Young(keep, i)) return;
       selected = true;
       KeepParts(i, keep, {.why = Why::kKeep, .policy = p, .rule = r, .rank = rank});
     };
-    const Selector& selector = keep.selector;
+    Choose(set_.policies[p].order, keep.selector, members, take);
+    return selected;
+  }
+
+  // The rule that came nearest.
+  void NoteMiss(uint32_t i, const Miss& found) {
+    std::optional<Miss>& miss = state_[i].miss;
+    const auto distance = [&](const Miss& each) {
+      return each.rank - set_.policies[each.policy].keeps[each.rule].selector.count;
+    };
+    if (!miss.has_value() || miss->rank == 0 || distance(found) < distance(*miss)) miss = found;
+  }
+
+  // Calls take(candidate, rank, chosen): with a rank from 1 where the rule has places, and then for
+  // those behind them as well; else for what is chosen, with rank 0.
+  template <typename Take>
+  void Choose(Order order, const Selector& selector, const Members& members,
+              const Take& take) const {
     using Kind = Selector::Kind;
+    const auto ranked = [&](const Members& sorted) {
+      for (uint64_t rank = 1; rank <= sorted.size(); ++rank)
+        take(sorted[rank - 1], rank, rank <= selector.count);
+    };
     switch (selector.kind) {
       case Kind::kAll:
       case Kind::kSteps:
@@ -232,58 +358,39 @@ class Judgement {
       case Kind::kWithin: {
         const int64_t newest_ms = NewestTime(members);
         for (const uint32_t i : members) {
-          if (Chosen(selector, candidates_[i], newest_ms)) take(i);
+          if (Chosen(selector, candidates_[i], newest_ms)) take(i, 0, true);
         }
         break;
       }
       case Kind::kLast:
       case Kind::kFirst: {
         Members sorted = members;
-        SortFor(set_.policies[p].order, sorted);
+        SortFor(order, sorted);
         if (selector.kind == Kind::kLast) std::reverse(sorted.begin(), sorted.end());
-        TakeRanked(p, r, sorted, take);
+        ranked(sorted);
         break;
       }
       case Kind::kBest: {
-        TakeRanked(p, r, Ranked(selector, members), take);
+        ranked(Ranked(selector, members));
         if (!selector.keep_missing || as_of_ms_ > Later(NewestTime(members), kMissingMs)) break;
         for (const uint32_t i : members) {
-          if (!candidates_[i].metrics.contains(selector.metric)) take(i);
+          if (!candidates_[i].metrics.contains(selector.metric)) take(i, 0, true);
         }
         break;
       }
       case Kind::kEverySteps:
       case Kind::kEveryEpochs:
       case Kind::kEveryTime:
-        for (const uint32_t i : Spaced(selector, members)) take(i);
+        for (const uint32_t i : Spaced(selector, members)) take(i, 0, true);
         break;
       case Kind::kBucket: {
         std::map<int64_t, uint32_t> newest;
         for (const uint32_t i : members) newest[BucketOf(selector, candidates_[i].time_ms)] = i;
         uint64_t left = selector.count;
         for (auto each = newest.rbegin(); each != newest.rend() && left > 0; ++each, --left)
-          take(each->second);
+          take(each->second, 0, true);
         break;
       }
-    }
-    return selected;
-  }
-
-  template <typename Take>
-  void TakeRanked(uint32_t p, uint32_t r, const Members& sorted, const Take& take) {
-    const uint64_t count = set_.policies[p].keeps[r].selector.count;
-    for (uint64_t rank = 1; rank <= sorted.size(); ++rank) {
-      const uint32_t i = sorted[rank - 1];
-      if (rank <= count) {
-        take(i, rank);
-        continue;
-      }
-      std::optional<Miss>& miss = state_[i].miss;
-      const auto distance = [&](const Miss& each) {
-        return each.rank - set_.policies[each.policy].keeps[each.rule].selector.count;
-      };
-      const Miss found{p, r, rank};
-      if (!miss.has_value() || miss->rank == 0 || distance(found) < distance(*miss)) miss = found;
     }
   }
 
@@ -382,11 +489,11 @@ class Judgement {
     }
   }
 
-  std::vector<Verdict> Verdicts() {
-    std::vector<Verdict> verdicts(candidates_.size());
+  std::vector<Fate> Verdicts() {
+    std::vector<Fate> verdicts(candidates_.size());
     for (size_t i = 0; i < candidates_.size(); ++i) {
       State& state = state_[i];
-      Verdict& verdict = verdicts[i];
+      Fate& verdict = verdicts[i];
       verdict.whole = state.kept == state.all;
       verdict.gone = state.kept == 0;
       const std::vector<std::string>& components = candidates_[i].components;
@@ -412,67 +519,40 @@ class Judgement {
   const PolicySet& set_;
   const std::vector<Candidate>& candidates_;
   const int64_t as_of_ms_;
+  const JudgeOptions options_;
   std::vector<State> state_;
+  std::vector<std::map<std::vector<std::string>, Members>> groups_;  // By policy; oldest first.
 };
-
-std::string NumberText(double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
-}
 
 }  // namespace
 
-Result<std::vector<Verdict>> Judge(const PolicySet& set, const std::vector<Candidate>& candidates,
-                                   int64_t as_of_ms, JudgeOptions options) {
+bool NeedsUsage(const PolicySet& set) {
+  return std::any_of(set.policies.begin(), set.policies.end(), [](const Policy& policy) {
+    return !policy.caps.empty() || !policy.tiers.empty();
+  });
+}
+
+bool NeedsPrice(const PolicySet& set) {
+  return std::any_of(set.policies.begin(), set.policies.end(), [](const Policy& policy) {
+    return std::any_of(policy.caps.begin(), policy.caps.end(),
+                       [](const Cap& cap) { return cap.bytes == 0; });
+  });
+}
+
+Result<RetentionVerdicts> Judge(const PolicySet& set, const std::vector<Candidate>& candidates,
+                                int64_t as_of_ms, JudgeOptions options) {
   if (!options.allow_unknown_metrics) {
     VARVE_CHECK_OK(CheckMetrics(set, candidates, as_of_ms));
   }
-  return Judgement(set, candidates, as_of_ms).Run();
-}
-
-std::string ReasonText(const PolicySet& set, const std::vector<Candidate>& candidates,
-                       size_t candidate, const Reason& reason) {
-  const Candidate& each = candidates[candidate];
-  switch (reason.why) {
-    case Why::kHold:
-      return "hold of '" + each.held_by + "'";
-    case Why::kProtect:
-      return "protected by '" + set.protects[reason.policy].name + "'";
-    case Why::kAlias:
-      return "alias '" + each.aliases[0] + "'";
-    case Why::kTag:
-      return "tag '" + each.tags[0] + "'";
-    case Why::kPin:
-      return "pin of '" + each.pinned_by + "'";
-    case Why::kLease:
-      return "in use by '" + each.leased_by + "'";
-    case Why::kDamaged:
-      return "damaged; kept for repair and not counted";
-    case Why::kNewest:
-      return "newest";
-    case Why::kFloor:
-      return "floor " + std::to_string(set.policies[reason.policy].floor);
-    case Why::kLineage: {
-      const Candidate& child = candidates[reason.candidate];
-      return "parent of " + child.artifact + "@v" + std::to_string(child.version);
+  for (const Policy& policy : set.policies) {
+    for (const Cap& cap : policy.caps) {
+      if (cap.bytes != 0 || options.price != nullptr) continue;
+      return At(cap.at,
+                "a cap in money needs a price, and this lake has none: a folder costs nothing, and "
+                "a bucket has the prices of --prices; or cap its size, such as 2TB");
     }
-    case Why::kUnmanaged:
-      return each.managed ? "no policy matches" : "outside of the plan";
-    case Why::kKeep:
-      break;
   }
-  const Keep& keep = set.policies[reason.policy].keeps[reason.rule];
-  std::string text = KeepText(keep);
-  if (keep.selector.kind != Selector::Kind::kBest) return text;
-  if (reason.rank == 0) return text + ": it lacks the metric";
-  return text + ": number " + std::to_string(reason.rank) + " with " +
-         NumberText(each.metrics.at(keep.selector.metric));
-}
-
-std::string MissText(const PolicySet& set, const Miss& miss) {
-  const std::string text = KeepText(set.policies[miss.policy].keeps[miss.rule]);
-  return miss.rank == 0 ? text : text + ": it is number " + std::to_string(miss.rank);
+  return Judgement(set, candidates, as_of_ms, options).Run();
 }
 
 }  // namespace varve::plan

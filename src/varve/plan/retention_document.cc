@@ -56,15 +56,21 @@ Result<Policy> PolicyOf(const Document& node) {
         return OkStatus();
       });
     }
+    if (key == "tier" || key == "cap") {
+      return EachItem(value, [&](const Document& item) -> Status {
+        VARVE_TRY(const std::string text, TextOf(item, "a " + key));
+        return ParseClause(key, text, item.at, policy);
+      });
+    }
     if (key == "group by" || key == "limit") {
       std::string joined;
       VARVE_CHECK_OK(EachItem(value, [&](const Document& item) -> Status {
         VARVE_TRY(const std::string text, TextOf(item, "'" + key + "'"));
-        if (key == "limit") return ParseClause("limit " + text, item.at, policy);
+        if (key == "limit") return ParseClause(key, text, item.at, policy);
         joined += (joined.empty() ? "" : ",") + text;
         return OkStatus();
       }));
-      return joined.empty() ? OkStatus() : ParseClause("group by " + joined, value.at, policy);
+      return joined.empty() ? OkStatus() : ParseClause(key, joined, value.at, policy);
     }
     VARVE_TRY(const std::string text, TextOf(value, "'" + key + "'"));
     if (key == "name") {
@@ -72,13 +78,14 @@ Result<Policy> PolicyOf(const Document& node) {
     } else if (key == "match") {
       VARVE_TRY(policy.match, ParsePredicate(text, value.at));
     } else {
-      return ParseClause(key + " " + text, value.at, policy);
+      return ParseClause(key, text, value.at, policy);
     }
     return OkStatus();
   };
   VARVE_CHECK_OK(EachField(
       node, "a policy",
-      {"name", "match", "group by", "order by", "keep", "floor", "grace", "limit"}, take));
+      {"name", "match", "group by", "order by", "keep", "tier", "cap", "floor", "grace", "limit"},
+      take));
   if (policy.name.empty() || policy.name.size() > 200) return At(node.at, "a policy needs a name");
   return policy;
 }

@@ -30,8 +30,8 @@ struct DocumentField {
   Document key, value;
 };
 
-// {"policies": [{"name", "match", "group by", "order by", "keep": [..], "floor", "grace",
-// "limit"}],
+// {"policies": [{"name", "match", "group by", "order by", "keep": [..], "tier": [..],
+// "cap": [..], "floor", "grace", "limit"}],
 //  "protect": [{"name", "match", "until", "reason"}]}. Errors as ParsePolicies gives them.
 Result<PolicySet> PoliciesOf(const Document& document);
 

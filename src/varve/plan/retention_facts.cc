@@ -141,6 +141,13 @@ std::string ProjectOf(const std::string& artifact) {
 }
 std::string RunOf(const std::string& artifact) { return artifact.substr(artifact.rfind('/') + 1); }
 
+std::string KeyOf(std::string_view key, const Candidate& candidate) {
+  if (key == "kind") return candidate.kind;
+  if (key == "project") return ProjectOf(candidate.artifact);
+  if (key == "run") return RunOf(candidate.artifact);
+  return candidate.artifact;
+}
+
 bool Holds(const Predicate& predicate, const Candidate& candidate, int64_t as_of_ms) {
   const auto holds = [&](const Predicate& child) { return Holds(child, candidate, as_of_ms); };
   switch (predicate.kind) {
@@ -157,6 +164,10 @@ bool Holds(const Predicate& predicate, const Candidate& candidate, int64_t as_of
   if (IsNumberField(field)) return NumberHolds(predicate, NumberOf(field, candidate, as_of_ms));
   if (field == "tag") return LabelHolds(predicate, candidate.tags);
   if (field == "alias") return LabelHolds(predicate, candidate.aliases);
+  if (field == "owner") return TextHolds(predicate, candidate.owner);
+  if (field == "run.state")
+    return TextHolds(predicate, candidate.run_state.empty() ? "unknown" : candidate.run_state);
+  if (field == "registered") return TextHolds(predicate, candidate.aliases.empty() ? "no" : "yes");
   if (field == "kind") return TextHolds(predicate, candidate.kind);
   if (field == "project") return TextHolds(predicate, ProjectOf(candidate.artifact));
   if (field == "run") return TextHolds(predicate, RunOf(candidate.artifact));

@@ -78,7 +78,7 @@ class Knobs {
 
 struct Translation {
   std::vector<std::string> rules, warnings;
-  std::string more;  // Protections and clauses.
+  std::string clauses, more;  // Of the policy; and what follows it.
 };
 
 void Orbax(Knobs& knobs, Translation& to) {
@@ -208,31 +208,124 @@ void Restic(Knobs& knobs, Translation& to) {
     knobs.Fail("restic's knobs keep nothing; give keep-last, keep-daily, ... or keep-within");
 }
 
+void TensorFlow(Knobs& knobs, Translation& to) {
+  const auto last = knobs.Number("max_to_keep");
+  const auto hours = knobs.Text("keep_checkpoint_every_n_hours");
+  if (last.has_value() && *last < 0)
+    knobs.Fail("'max_to_keep' of tensorflow is 0 (all) or a count");
+  to.rules.push_back(last.value_or(5) == 0 ? "all" : "last " + std::to_string(last.value_or(5)));
+  if (!last.has_value())
+    to.warnings.emplace_back("max_to_keep of tf.train.CheckpointManager is 5 unless given");
+  if (!hours.has_value()) return;
+  const auto value = ParsePredicate("metric.hours >= " + *hours, {});
+  const double minutes = value.ok() ? value->numbers[0] * 60 : 0;
+  if (!(minutes >= 1) || minutes > 1e7)
+    return knobs.Fail("'keep_checkpoint_every_n_hours' of tensorflow is a number of hours, not '" +
+                      *hours + "'");
+  to.rules.push_back("every " + std::to_string(static_cast<int64_t>(minutes)) + "m");
+}
+
+void Automodel(Knobs& knobs, Translation& to) {
+  const auto last = knobs.Count("max_recent_checkpoints");
+  to.rules.push_back(last.has_value() ? "last " + std::to_string(*last) : "all");
+  to.warnings.emplace_back(
+      "what the pointer files LATEST and LOWEST_VAL named stays where an alias names it");
+}
+
+void Wandb(Knobs& knobs, Translation& to) {
+  const auto days = knobs.Count("ttl_days");
+  if (!days.has_value()) return knobs.Fail("wandb needs ttl_days, the time to live of a type");
+  to.rules.push_back("all for " + std::to_string(*days) + "d");
+  to.rules.emplace_back("last 1");
+  to.more += "protect registered { match registered = yes }\n";
+  to.warnings.emplace_back("a TTL there lets the newest version go as well; here the newest stays");
+}
+
+void MlFlow(Knobs& knobs, Translation& to) {
+  const auto older = knobs.Text("older_than");
+  if (!older.has_value()) return knobs.Fail("mlflow gc needs older_than, such as 30d");
+  const auto age = ParsePredicate("age > " + *older, {});
+  if (!age.ok() || age->numbers[0] < static_cast<double>(kGraceMsMin))
+    return knobs.Fail("'older_than' of mlflow is at least a day, such as 30d, not '" + *older +
+                      "'");
+  to.rules.emplace_back("all");
+  to.clauses = "grace " + *older + "\n";
+  to.warnings.emplace_back(
+      "mlflow gc takes runs that somebody deleted before; here varve forget --grace " + *older +
+      " lets a version go, and nothing else does");
+}
+
+void LakeFs(Knobs& knobs, Translation& to) {
+  const auto days = knobs.Count("default_retention_days");
+  if (!days.has_value()) return knobs.Fail("lakefs needs default_retention_days");
+  to.rules.push_back("within " + std::to_string(*days) + "d");
+  to.warnings.emplace_back(
+      "days there count from now; within counts from the newest commit, so that a line that rests "
+      "is not emptied");
+  const auto branches = knobs.Text("branches");
+  for (size_t at = 0; branches.has_value() && at <= branches->size();) {
+    const size_t end = std::min(branches->find(',', at), branches->size());
+    const std::string each = branches->substr(at, end - at);
+    at = end + 1;
+    const size_t colon = each.rfind(':');
+    if (colon == std::string::npos || colon == 0 ||
+        each.find_first_not_of("0123456789", colon + 1) != std::string::npos ||
+        colon + 1 == each.size())
+      return knobs.Fail("'branches' of lakefs are NAME:DAYS,NAME:DAYS, not '" + each + "'");
+    to.more += "policy " + Quoted("branch-" + each.substr(0, colon)) +
+               " {\n  match artifact = " + Quoted(each.substr(0, colon)) + "\n  keep within " +
+               each.substr(colon + 1) + "d\n}\n";
+  }
+  if (branches.has_value())
+    to.warnings.emplace_back("a branch is taken for an artifact; of two policies the longer wins");
+}
+
+void Iceberg(Knobs& knobs, Translation& to) {
+  const auto age_ms = knobs.Count("history.expire.max-snapshot-age-ms");
+  const auto least = knobs.Count("history.expire.min-snapshots-to-keep");
+  to.rules.push_back("where age <= " + DurationText(age_ms.value_or(5 * 86'400'000) / 1000 * 1000));
+  to.rules.push_back("last " + std::to_string(least.value_or(1)));
+  to.warnings.emplace_back("what a branch or tag names stays where an alias or tag names it");
+}
+
+constexpr std::pair<std::string_view, void (*)(Knobs&, Translation&)> kSystems[] = {
+    {"orbax", Orbax},    {"lightning", Lightning},   {"huggingface", HuggingFace},
+    {"restic", Restic},  {"tensorflow", TensorFlow}, {"automodel", Automodel},
+    {"wandb", Wandb},    {"mlflow", MlFlow},         {"lakefs", LakeFs},
+    {"iceberg", Iceberg}};
+
 }  // namespace
 
 Result<Imported> ImportPolicy(std::string_view system,
                               const std::map<std::string, std::string>& knobs) {
   Knobs reader(std::string(system), knobs);
   Translation to;
-  if (system == "orbax") {
-    Orbax(reader, to);
-  } else if (system == "lightning") {
-    Lightning(reader, to);
-  } else if (system == "huggingface") {
-    HuggingFace(reader, to);
-  } else if (system == "restic") {
-    Restic(reader, to);
-  } else {
-    const std::string nearest = Nearest(system, {"orbax", "lightning", "huggingface", "restic"});
+  std::vector<std::string> known;
+  bool found = false;
+  for (const auto& [name, translate] : kSystems) {
+    known.emplace_back(name);
+    if (name != system) continue;
+    translate(reader, to);
+    found = true;
+  }
+  if (!found) {
+    std::string all;
+    for (const std::string& name : known) all += (all.empty() ? "" : ", ") + name;
+    if (system == "s3" || system == "velero") {
+      return Error(ErrorCode::kUnsupported,
+                   "rules of a bucket are not imported: one that can delete a lake's objects is an "
+                   "error, which varve doctor shows; known are " +
+                       all);
+    }
+    const std::string nearest = Nearest(system, known);
     return Error(ErrorCode::kUnsupported,
                  "cannot import from '" + std::string(system) + "'; " +
-                     (nearest.empty() ? "known are orbax, lightning, huggingface, restic"
-                                      : "did you mean '" + nearest + "'?"));
+                     (nearest.empty() ? "known are " + all : "did you mean '" + nearest + "'?"));
   }
   VARVE_CHECK_OK(reader.Finish());
   std::string text = "policy " + std::string(system) + " {\n";
   for (const std::string& rule : to.rules) text += "keep " + rule + "\n";
-  text += "}\n" + to.more;
+  text += to.clauses + "}\n" + to.more;
   Imported imported;
   VARVE_TRY(imported.set, ParsePolicies(text));
   imported.warnings = std::move(to.warnings);

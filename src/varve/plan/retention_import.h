@@ -15,9 +15,10 @@ struct Imported {
   std::vector<std::string> warnings;  // What is not the same here.
 };
 
-// `system` is orbax, lightning, huggingface or restic; `knobs` are that system's own names and
-// values as text, such as {"save_top_k", "3"}. Errors: kInvalidArgument naming the knob, with the
-// nearest one it knows; kUnsupported for a system it does not know.
+// `system` is orbax, lightning, huggingface, restic, tensorflow, automodel, wandb, mlflow, lakefs
+// or iceberg; `knobs` are that system's own names and values as text, such as {"save_top_k", "3"}.
+// Errors: kInvalidArgument naming the knob, with the nearest one it knows; kUnsupported for a
+// system it does not know.
 Result<Imported> ImportPolicy(std::string_view system,
                               const std::map<std::string, std::string>& knobs);
 

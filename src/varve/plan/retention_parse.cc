@@ -10,9 +10,11 @@ namespace varve::plan {
 namespace {
 
 constexpr int64_t kDay = 86'400'000;
-constexpr std::string_view kFields[] = {"artifact", "project", "run",  "kind", "tag",
-                                        "alias",    "version", "step", "age",  "bytes"};
-constexpr std::string_view kLaterFields[] = {"run.state", "owner", "registered", "class"};
+constexpr double kUsdMonthMax = 1e12;
+constexpr std::string_view kFields[] = {"artifact", "project",   "run",       "kind", "tag",
+                                        "alias",    "version",   "step",      "age",  "bytes",
+                                        "owner",    "run.state", "registered"};
+constexpr std::string_view kRunStates[] = {"running", "preempted", "finished", "failed", "unknown"};
 constexpr std::string_view kGroupKeys[] = {"artifact", "project", "run", "kind"};
 constexpr std::string_view kSelectors[] = {"all",    "last",   "first", "every", "best",
                                            "bucket", "within", "steps", "where"};
@@ -32,9 +34,14 @@ std::string DidYouMean(const std::string& nearest) {
 
 class Parser {
  public:
-  static Result<Parser> Make(std::string_view text, Position start) {
+  // `before`: words that a document says by its key, so that places count from its leaf.
+  static Result<Parser> Make(std::string_view text, Position start, std::string_view before = {}) {
     if (!ValidUtf8(text)) return At(start, "the policy is not UTF-8");
-    VARVE_TRY(std::vector<Word> words, SplitWords(text, start));
+    VARVE_TRY(std::vector<Word> words, SplitWords(before, start));
+    words.pop_back();
+    VARVE_TRY(std::vector<Word> rest, SplitWords(text, start));
+    words.insert(words.end(), std::make_move_iterator(rest.begin()),
+                 std::make_move_iterator(rest.end()));
     return Parser(std::move(words));
   }
 
@@ -75,16 +82,7 @@ class Parser {
     keep.at = Now().at;
     Accept("keep");
     VARVE_TRY(keep.selector, Select());
-    if (Accept("of")) {
-      do {
-        if (Accept("full")) continue;
-        VARVE_TRY(std::string part, Name("a component"));
-        keep.parts.push_back(std::move(part));
-      } while (Accept("+"));
-      std::sort(keep.parts.begin(), keep.parts.end());
-      keep.parts.erase(std::unique(keep.parts.begin(), keep.parts.end()), keep.parts.end());
-      if (keep.parts.size() > kListMax) return At(keep.at, "a keep has too many components");
-    }
+    VARVE_TRY(keep.parts, Parts());
     if (Accept("for")) {
       VARVE_TRY(keep.for_ms, Time("a time such as 2d"));
     }
@@ -179,12 +177,14 @@ class Parser {
         policy.limit_bytes = *size;
       else
         return At(limit.at, "expected a limit such as 20% or 10TB");
-    } else if (Now().Is("tier") || Now().Is("cap")) {
-      return Error(ErrorCode::kUnsupported,
-                   At(at, "'" + Now().text +
-                              "' needs prices and storage classes, which this release "
-                              "does not have; leave it out")
-                       .message());
+    } else if (Accept("tier")) {
+      VARVE_TRY(Tier tier, OneTier(at));
+      policy.tiers.push_back(std::move(tier));
+      if (policy.tiers.size() > kRulesMax) return At(at, "a policy has at most 256 tiers");
+    } else if (Accept("cap")) {
+      VARVE_TRY(Cap cap, OneCap(at, policy));
+      policy.caps.push_back(std::move(cap));
+      if (policy.caps.size() > kRulesMax) return At(at, "a policy has at most 256 caps");
     } else {
       return false;
     }
@@ -273,8 +273,8 @@ class Parser {
         policy.keeps.push_back(std::move(keep));
         if (policy.keeps.size() > kRulesMax) return At(at, "a policy has at most 256 rules");
       } else {
-        std::vector<std::string> known{"keep",  "match", "group", "order",
-                                       "floor", "grace", "limit"};
+        std::vector<std::string> known{"keep", "match", "group", "order", "tier",
+                                       "cap",  "floor", "grace", "limit"};
         for (const std::string_view each : kSelectors) known.emplace_back(each);
         return At(at, Unexpected("a rule such as 'keep last 3'")
                               .message()
@@ -345,6 +345,89 @@ class Parser {
       VARVE_TRY(selector.where, Condition());
     }
     return selector;
+  }
+
+  // ["of" part {"+" part}]; "full" is all of them.
+  Result<std::vector<std::string>> Parts() {
+    std::vector<std::string> parts;
+    const Position at = Now().at;
+    if (!Accept("of")) return parts;
+    do {
+      if (Accept("full")) continue;
+      VARVE_TRY(std::string part, Name("a component"));
+      parts.push_back(std::move(part));
+    } while (Accept("+"));
+    std::sort(parts.begin(), parts.end());
+    parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
+    if (parts.size() > kListMax) return At(at, "a rule has too many components");
+    return parts;
+  }
+
+  Result<Tier> OneTier(Position at) {
+    Tier tier;
+    tier.at = at;
+    VARVE_TRY(tier.selector, Select());
+    VARVE_TRY(tier.parts, Parts());
+    VARVE_CHECK_OK(Expect("after"));
+    VARVE_TRY(tier.after_ms, Time("a time such as 30d after 'after'"));
+    VARVE_CHECK_OK(Expect("to"));
+    VARVE_TRY(tier.storage_class, Name("a storage class"));
+    if (Accept("only")) {
+      VARVE_CHECK_OK(Expect("if"));
+      VARVE_CHECK_OK(Expect("profitable"));
+      tier.only_if_profitable = true;
+    }
+    return tier;
+  }
+
+  // `policy` so far: a metric that one of its keeps ranks by has that rule's end.
+  Result<Cap> OneCap(Position at, const Policy& policy) {
+    Cap cap;
+    cap.at = at;
+    const Word limit = Take();
+    const auto size = SizeOf(limit.text);
+    const auto money = Number<double>(limit.text);
+    if (Accept("USD/mo")) {
+      if (!money.has_value() || !(*money > 0) || *money > kUsdMonthMax)
+        return At(limit.at, "expected an amount of money such as 2000 USD/mo");
+      cap.usd_month = *money;
+    } else if (size.has_value() && *size > 0 &&
+               limit.text.find_first_not_of("0123456789") != std::string::npos) {
+      cap.bytes = *size;
+    } else {
+      return At(limit.at, "expected a size such as 2TB, or money such as 2000 USD/mo, after 'cap'");
+    }
+    VARVE_CHECK_OK(Expect("per"));
+    const Word key = Take();
+    if (!Among(kGroupKeys, key.text)) {
+      return At(key.at, "a cap is per artifact, project, run or kind, not '" + key.text + "'" +
+                            DidYouMean(NearestOf(kGroupKeys, key.text)));
+    }
+    cap.key = key.text;
+    VARVE_CHECK_OK(Expect("evict"));
+    if (Accept("oldest")) return cap;
+    if (Accept("cheapest")) {
+      VARVE_CHECK_OK(Expect("to"));
+      VARVE_CHECK_OK(Expect("lose"));
+      cap.evict = Cap::Evict::kCheapest;
+      return cap;
+    }
+    if (!Accept("worst")) return Unexpected("oldest, 'worst by METRIC' or 'cheapest to lose'");
+    VARVE_CHECK_OK(Expect("by"));
+    cap.evict = Cap::Evict::kWorst;
+    const Position metric_at = Now().at;
+    VARVE_TRY(cap.metric, Name("a metric"));
+    if (Accept("min")) return cap;
+    cap.maximise = Accept("max");
+    if (cap.maximise) return cap;
+    const auto same = std::find_if(policy.keeps.begin(), policy.keeps.end(), [&](const Keep& keep) {
+      return keep.selector.kind == Selector::Kind::kBest && keep.selector.metric == cap.metric;
+    });
+    if (same == policy.keeps.end()) {
+      return At(metric_at, "say min or max: which end of '" + cap.metric + "' is best");
+    }
+    cap.maximise = same->selector.maximise;
+    return cap;
   }
 
   Status Every(Selector& selector) {
@@ -454,14 +537,16 @@ class Parser {
     Predicate made;
     made.at = Now().at;
     VARVE_TRY(made.field, Name("a field"));
-    if (Among(kLaterFields, made.field)) {
-      return At(made.at, "field '" + made.field + "' is not recorded in this release");
+    if (made.field == "class") {
+      return At(made.at,
+                "field 'class' is not recorded: the class of an object is the bucket's; see tier");
     }
     const bool metric = made.field.starts_with("metric.") && made.field.size() > 7;
     if (!metric && !Among(kFields, made.field)) {
       return At(made.at, "no field '" + made.field +
                              "'; fields are artifact, project, run, kind, tag, "
-                             "alias, version, step, age, bytes, metric.NAME" +
+                             "alias, version, step, age, bytes, owner, run.state, registered, "
+                             "metric.NAME" +
                              DidYouMean(NearestOf(kFields, made.field)));
     }
     const Word mark = Take();
@@ -500,6 +585,14 @@ class Parser {
     const Word word = Take();
     if (word.kind != Word::Kind::kWord && word.kind != Word::Kind::kQuoted) {
       return At(word.at, "expected a value for '" + made.field + "'");
+    }
+    if (made.compare != Compare::kMatch && made.field == "run.state" &&
+        !Among(kRunStates, word.text)) {
+      return At(word.at, "the state of a run is running, preempted, finished, failed or unknown" +
+                             DidYouMean(NearestOf(kRunStates, word.text)));
+    }
+    if (made.field == "registered" && word.text != "yes" && word.text != "no") {
+      return At(word.at, "registered is yes or no: whether an alias names it");
     }
     made.texts.push_back(word.text);
     if (!number) return OkStatus();
@@ -576,10 +669,10 @@ Result<Predicate> ParsePredicate(std::string_view text, Position at) {
   return predicate;
 }
 
-Status ParseClause(std::string_view text, Position at, Policy& policy) {
-  VARVE_TRY(Parser parser, Parser::Make(text, at));
+Status ParseClause(std::string_view key, std::string_view text, Position at, Policy& policy) {
+  VARVE_TRY(Parser parser, Parser::Make(text, at, key));
   VARVE_TRY(const bool clause, parser.Clause(policy));
-  if (!clause) return At(at, "expected group, order, floor, grace or limit");
+  if (!clause) return At(at, "expected group, order, tier, cap, floor, grace or limit");
   return parser.AtEnd();
 }
 

@@ -19,7 +19,7 @@ namespace varve::plan {
 
 inline constexpr size_t kPolicyBytesMax = 1 << 20;  // Of one text.
 inline constexpr size_t kPoliciesMax = 256;
-inline constexpr size_t kRulesMax = 256;  // Of one policy.
+inline constexpr size_t kRulesMax = 256;  // Of one policy, of each kind.
 inline constexpr size_t kPredicateDepthMax = 32;
 inline constexpr size_t kListMax = 4096;  // Values of "in" and "steps".
 inline constexpr uint64_t kCountMax = 1'000'000'000;
@@ -94,6 +94,29 @@ struct Keep {
   int64_t for_ms = 0;              // 0: without an end.
 };
 
+// Bounds what a policy's keeps hold per key: size, or money by the price of the lake's class. It
+// evicts what its policy's keeps alone hold, and nothing stronger.
+struct Cap {
+  enum class Evict : uint8_t { kOldest, kWorst, kCheapest };
+  Position at;
+  uint64_t bytes = 0;  // 0: usd_month says.
+  double usd_month = 0;
+  std::string key;  // Of artifact, project, run, kind.
+  Evict evict = Evict::kOldest;
+  std::string metric;     // Of kWorst.
+  bool maximise = false;  // The greatest is best.
+};
+
+// Where what it selects should lie once it is that old. Planned and priced, not carried out.
+struct Tier {
+  Position at;
+  Selector selector;
+  std::vector<std::string> parts;  // As of Keep.
+  int64_t after_ms = 0;
+  std::string storage_class;
+  bool only_if_profitable = false;
+};
+
 enum class Order : uint8_t { kCommit, kStep, kTime };
 
 struct Policy {
@@ -103,6 +126,8 @@ struct Policy {
   std::vector<std::string> group_by;  // Of artifact, project, run, kind; empty: artifact.
   Order order = Order::kCommit;
   std::vector<Keep> keeps;
+  std::vector<Tier> tiers;
+  std::vector<Cap> caps;
   uint64_t floor = 1;
   bool floor_verified = true;
   int64_t grace_ms = kGraceMsDefault;
@@ -129,14 +154,18 @@ Result<PolicySet> ParsePolicies(std::string_view text);
 // The one spelling of a tree; parses back to it.
 std::string PolicyText(const PolicySet& set);
 std::string KeepText(const Keep& keep);  // "last 3 of weights"
+std::string CapText(const Cap& cap);     // "2TB per project evict oldest"
+std::string TierText(const Tier& tier);  // "all after 30d to GLACIER_IR only if profitable"
 std::string PredicateText(const Predicate& predicate);
 std::string DurationText(int64_t duration_ms);  // "36h"
+std::string DateText(int64_t time_ms);          // "2027-01-31", UTC; 1970 for what is before.
 
 // For documents whose leaves are text: one rule, predicate, ... that begins at `at`.
 Result<Keep> ParseKeep(std::string_view text, Position at);
 Result<Predicate> ParsePredicate(std::string_view text, Position at);
-// "floor 2 verified", "grace 7d", "limit 10%", "group by project", "order by step" into `policy`.
-Status ParseClause(std::string_view text, Position at, Policy& policy);
+// A clause of a policy, as its key and what follows: "floor", "2 verified"; "cap", "2TB per run
+// evict oldest"; "tier"; "grace"; "limit"; "group by"; "order by".
+Status ParseClause(std::string_view key, std::string_view text, Position at, Policy& policy);
 Result<int64_t> ParseDate(std::string_view text, Position at);  // "2027-01-31" as ms, UTC.
 // What only the whole tree shows: a policy without a keep, a name used twice, limits above.
 Status CheckPolicies(const PolicySet& set);

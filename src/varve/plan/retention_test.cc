@@ -47,7 +47,7 @@ std::string Judged(std::string_view policy, const std::vector<Candidate>& all,
   if (!verdicts.ok()) return verdicts.error().message();
   std::string text;
   for (size_t i = 0; i < all.size(); ++i) {
-    const Verdict& verdict = (*verdicts)[i];
+    const Fate& verdict = verdicts->verdicts[i];
     text += (text.empty() ? "" : " ") + std::to_string(all[i].version);
     if (verdict.gone)
       text += "-";
@@ -70,7 +70,11 @@ TEST(RetentionLanguage, RefusalsNameLineAndColumn) {
       {"policy p {\n  keep last 3\n  keep best 2 by loss\n}", "3:22: expected min or max"},
       {"policy p {\n  match knd = x\n  keep all }", "2:9: no field 'knd'; fields are artifact"},
       {"policy p { match step ~ 3\nkeep all }", "1:23: '~' does not fit 'step'"},
-      {"policy p { match run.state = x\nkeep all }", "1:18: field 'run.state' is not recorded"},
+      {"policy p { match run.state = runing\nkeep all }",
+       "1:30: the state of a run is running, preempted, finished, failed or unknown; did you mean "
+       "'running'?"},
+      {"policy p { match registered = true\nkeep all }", "1:31: registered is yes or no"},
+      {"policy p { match class = COLD\nkeep all }", "1:18: field 'class' is not recorded"},
       {"policy p { match age > 30\nkeep all }", "1:24: '30' is no value of 'age'"},
       {"policy p { keep all }\npolicy p { keep all }", "2:1: the name 'p' is used twice"},
       {"policy p { keep all } x", "1:23: expected 'policy' or 'protect'"},
@@ -84,8 +88,6 @@ TEST(RetentionLanguage, RefusalsNameLineAndColumn) {
       {"keep bucket dayly 3", "1:13: buckets are hourly"},
       {"keep bucket daily 3 tz Europe/Paris", "1:24: a zone is UTC or an offset"},
       {"keep within 0d", "1:13: expected a time"},
-      {"keep all\ncap 2TB per project evict oldest", "2:1: 'cap' needs prices"},
-      {"keep all\ntier last 3 after 2d to X", "2:1: 'tier' needs prices"},
       {"keep where (step > 3", "1:21: expected ')', found the end"},
       {"keep \"last\" 3", "1:6: 'last' is no rule"},
       {"# h\xC3\xA9h\xC3\xA9\nkeep \xC3\xA9 3", "2:6: '\xC3\xA9' is no rule"},
@@ -225,6 +227,34 @@ TEST(RetentionVerdicts, TheFloorIsTheNewestThatIsWholeAndPresent) {
   EXPECT_EQ(Judged("last 1\nfloor 0", all), "1- 2- 3");
 }
 
+TEST(RetentionVerdicts, TheLastGoodOneStays) {
+  auto all = Steps({1, 2, 3, 4});
+  all[0].kind = all[1].kind = all[2].kind = all[3].kind = "model";
+  all[1].health = Health::kVerified;
+  EXPECT_EQ(Judged("last 1", all), "1- 2 3- 4") << "hashed again; those after it are only there";
+  all[2].health = Health::kVerified;
+  all[2].metrics["loss"] = std::nan("");
+  EXPECT_EQ(Judged("last 1", all), "1- 2 3- 4") << "a NaN does not displace it";
+  EXPECT_EQ(Judged("last 1\nfloor 0", all), "1- 2- 3- 4") << "the word for emptying a group";
+}
+
+TEST(RetentionVerdicts, ARunThatMayGoOnKeepsWhatItWouldResumeFrom) {
+  auto all = Steps({1, 2, 3});
+  all[1].health = Health::kVerified;
+  const char* policy = "steps [1]\nfloor 0";
+  EXPECT_EQ(Judged(policy, all), "1 2 3-") << "of unknown state";
+  for (const auto& [state, wanted] : {std::pair{"running", "1 2 3-"},
+                                      {"preempted", "1 2 3-"},
+                                      {"finished", "1 2- 3-"},
+                                      {"failed", "1 2- 3-"}}) {
+    for (Candidate& each : all) each.run_state = state;
+    EXPECT_EQ(Judged(policy, all), wanted) << state;
+  }
+  EXPECT_EQ(Judged("where run.state = failed and owner != ada", all), "1 2 3");
+  all[0].aliases = {"prod"};
+  EXPECT_EQ(Judged("where registered = yes\nfloor 0", all), "1 2- 3-");
+}
+
 TEST(RetentionVerdicts, MissingMetricsStayWhileTheRunGoesOn) {
   auto all = Steps({1, 2, 3, 4});
   all[0].metrics["loss"] = 3;
@@ -313,14 +343,14 @@ TEST(RetentionVerdicts, EveryItemHasItsReasonsAndTheRuleItMissed) {
   ASSERT_TRUE(verdicts.ok());
   const auto reasons = [&](size_t i) {
     std::string text;
-    for (const Reason& reason : (*verdicts)[i].reasons)
+    for (const Reason& reason : verdicts->verdicts[i].reasons)
       text += ReasonText(*set, all, i, reason) + "; ";
     return text;
   };
   EXPECT_EQ(reasons(1), "alias 'prod'; ");
   EXPECT_EQ(reasons(2), "best 2 by loss min: number 2 with 3; ");
   EXPECT_EQ(reasons(3), "newest; floor 1; last 1; best 2 by loss min: number 1 with 2.5; ");
-  EXPECT_EQ(MissText(*set, *(*verdicts)[0].miss), "best 2 by loss min: it is number 4");
+  EXPECT_EQ(MissText(*set, *verdicts->verdicts[0].miss), "best 2 by loss min: it is number 4");
 }
 
 TEST(RetentionComponents, FollowThePathAlone) {
@@ -389,6 +419,35 @@ TEST(RetentionImport, KnobsBecomePolicies) {
             "last 5; bucket daily 7; within 36h");
   EXPECT_EQ(rules("restic", {{"keep-within", "x"}}),
             "'keep-within' of restic is a time such as 1y5m7d2h, not 'x'");
+  EXPECT_EQ(rules("orbax", {{"preserve_all", "true"}, {"every_n_steps", "10"}, {"exact", "true"}}),
+            "every 10 steps exact; all");
+  EXPECT_EQ(rules("huggingface", {{"save_total_limit", "1"}}), "last 1");
+  EXPECT_EQ(rules("restic", {{"keep-hourly", "2"}, {"keep-weekly", "-1"}, {"keep-yearly", "3"}}),
+            "bucket hourly 2; bucket weekly 1000000000; bucket yearly 3");
+  EXPECT_EQ(rules("tensorflow", {{"max_to_keep", "3"}, {"keep_checkpoint_every_n_hours", "0.5"}}),
+            "last 3; every 30m");
+  EXPECT_EQ(rules("tensorflow", {}), "last 5");
+  EXPECT_EQ(rules("tensorflow", {{"max_to_keep", "0"}}), "all");
+  EXPECT_EQ(rules("tensorflow", {{"keep_checkpoint_every_n_hours", "2; floor 0"}}),
+            "'keep_checkpoint_every_n_hours' of tensorflow is a number of hours, not '2; floor 0'");
+  EXPECT_EQ(rules("automodel", {{"max_recent_checkpoints", "4"}}), "last 4");
+  EXPECT_EQ(rules("wandb", {{"ttl_days", "30"}}), "all for 30d; last 1");
+  EXPECT_EQ(ImportPolicy("wandb", {{"ttl_days", "30"}})->set.protects.size(), 1u);
+  EXPECT_EQ(rules("mlflow", {{"older_than", "30d"}}), "all");
+  EXPECT_EQ(ImportPolicy("mlflow", {{"older_than", "30d"}})->set.policies[0].grace_ms, 30 * kDay);
+  EXPECT_EQ(rules("mlflow", {{"older_than", "1h"}}),
+            "'older_than' of mlflow is at least a day, such as 30d, not '1h'");
+  const auto lakefs =
+      ImportPolicy("lakefs", {{"default_retention_days", "14"}, {"branches", "main:60,dev:7"}});
+  ASSERT_TRUE(lakefs.ok()) << lakefs.error().ToString();
+  ASSERT_EQ(lakefs->set.policies.size(), 3u);
+  EXPECT_EQ(KeepText(lakefs->set.policies[1].keeps[0]), "within 60d");
+  EXPECT_EQ(rules("lakefs", {{"default_retention_days", "14"}, {"branches", "main"}}),
+            "'branches' of lakefs are NAME:DAYS,NAME:DAYS, not 'main'");
+  EXPECT_EQ(rules("iceberg", {{"history.expire.max-snapshot-age-ms", "86400000"},
+                              {"history.expire.min-snapshots-to-keep", "5"}}),
+            "where age <= 1d; last 5");
+  EXPECT_TRUE(rules("s3", {}).starts_with("rules of a bucket are not imported"));
   EXPECT_EQ(rules("restik", {}), "cannot import from 'restik'; did you mean 'restic'?");
 }
 

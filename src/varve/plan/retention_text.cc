@@ -1,4 +1,5 @@
 // From the tree of the retention language back to its one spelling.
+#include <algorithm>
 #include <charconv>
 
 #include "varve/plan/retention_lexer.h"
@@ -7,6 +8,7 @@ namespace varve::plan {
 namespace {
 
 constexpr int64_t kDay = 86'400'000;
+constexpr int64_t kDaysMax = int64_t{9'000} * 365;  // A date that has four digits for its year.
 constexpr const char* kMarks[] = {"=", "!=", "~", "<", "<=", ">", ">=", "in"};
 constexpr const char* kCalendars[] = {"hourly", "daily", "weekly", "monthly", "yearly"};
 
@@ -35,23 +37,6 @@ std::string ConditionText(const Predicate& predicate, Predicate::Kind inside) {
     }
     if (inside != Kind::kCompare) return "(" + text + ")";
   }
-  return text;
-}
-
-std::string DateText(int64_t date_ms) {
-  int64_t days = date_ms / kDay;
-  int64_t year = 1970;
-  const auto days_of = [](int64_t y) {
-    return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0 ? 366 : 365;
-  };
-  for (; days >= days_of(year); ++year) days -= days_of(year);
-  const int64_t months[] = {31, days_of(year) == 366 ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30,
-                            31};
-  int64_t month = 0;
-  for (; days >= months[month]; ++month) days -= months[month];
-  char text[32];
-  std::snprintf(text, sizeof text, "%04d-%02d-%02d", static_cast<int>(year),
-                static_cast<int>(month + 1), static_cast<int>(days + 1));
   return text;
 }
 
@@ -108,6 +93,23 @@ std::string DurationText(int64_t duration_ms) {
   return std::to_string(duration_ms / 1000) + "s";
 }
 
+std::string DateText(int64_t date_ms) {
+  int64_t days = std::clamp<int64_t>(date_ms / kDay, 0, kDaysMax);
+  int64_t year = 1970;
+  const auto days_of = [](int64_t y) {
+    return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0 ? 366 : 365;
+  };
+  for (; days >= days_of(year); ++year) days -= days_of(year);
+  const int64_t months[] = {31, days_of(year) == 366 ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30,
+                            31};
+  int64_t month = 0;
+  for (; days >= months[month]; ++month) days -= months[month];
+  char text[32];
+  std::snprintf(text, sizeof text, "%04d-%02d-%02d", static_cast<int>(year),
+                static_cast<int>(month + 1), static_cast<int>(days + 1));
+  return text;
+}
+
 std::string PredicateText(const Predicate& predicate) {
   return ConditionText(predicate, Predicate::Kind::kCompare);
 }
@@ -119,6 +121,29 @@ std::string KeepText(const Keep& keep) {
   return text;
 }
 
+std::string TierText(const Tier& tier) {
+  std::string text = SelectorText(tier.selector);
+  if (!tier.parts.empty()) text += " of " + Joined(tier.parts, " + ");
+  text += " after " + DurationText(tier.after_ms) + " to " + Quoted(tier.storage_class);
+  return text + (tier.only_if_profitable ? " only if profitable" : "");
+}
+
+std::string CapText(const Cap& cap) {
+  std::string text;
+  if (cap.bytes != 0) {
+    text = std::to_string(cap.bytes) + "B";
+  } else {
+    char number[64];
+    const auto end =
+        std::to_chars(number, number + sizeof number, cap.usd_month, std::chars_format::fixed);
+    text = std::string(number, end.ptr) + " USD/mo";
+  }
+  text += " per " + cap.key + " evict ";
+  if (cap.evict == Cap::Evict::kOldest) return text + "oldest";
+  if (cap.evict == Cap::Evict::kCheapest) return text + "cheapest to lose";
+  return text + "worst by " + Quoted(cap.metric) + (cap.maximise ? " max" : " min");
+}
+
 std::string PolicyText(const PolicySet& set) {
   std::string text;
   for (const Policy& policy : set.policies) {
@@ -128,6 +153,8 @@ std::string PolicyText(const PolicySet& set) {
     if (policy.order == Order::kStep) text += "  order by step\n";
     if (policy.order == Order::kTime) text += "  order by time\n";
     for (const Keep& keep : policy.keeps) text += "  keep " + KeepText(keep) + "\n";
+    for (const Tier& tier : policy.tiers) text += "  tier " + TierText(tier) + "\n";
+    for (const Cap& cap : policy.caps) text += "  cap " + CapText(cap) + "\n";
     text +=
         "  floor " + std::to_string(policy.floor) + (policy.floor_verified ? " verified\n" : "\n");
     if (policy.grace_ms != kGraceMsDefault)

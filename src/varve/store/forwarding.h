@@ -14,6 +14,7 @@ class ForwardingStore : public ObjectStore {
   std::string Describe() const override { return inner_->Describe(); }
   std::string Endpoint() const override { return inner_->Endpoint(); }
   Features features() const override { return inner_->features(); }
+  Placement placement() const override { return inner_->placement(); }
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override {
     return inner_->Head(ctx, key);
   }

@@ -122,6 +122,13 @@ struct Fact {
   std::string check, outcome, evidence;
 };
 
+// Whose prices hold for what is written here: for estimates alone.
+struct Placement {
+  std::string provider;  // "aws", "gcs", or the host of another server; empty: nobody bills it.
+  std::string region;
+  std::string storage_class;  // Of new objects. What others moved since is not known.
+};
+
 // Multipart upload: one new object in parts of 5 MiB to 5 GiB (the last may be smaller), numbered
 // from 1 to kPartsMax.
 inline constexpr uint32_t kPartsMax = 10'000;
@@ -166,6 +173,7 @@ class ObjectStore {
   // What shares the limits of one server: stores of equal endpoints are paced together.
   virtual std::string Endpoint() const { return Describe(); }
   virtual Features features() const = 0;
+  virtual Placement placement() const { return {}; }
 
   // kNotFound if the key does not exist.
   virtual Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) = 0;

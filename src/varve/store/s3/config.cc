@@ -209,4 +209,22 @@ Result<S3Config> LoadS3Config(const std::string& url, const Environment& environ
   return config;
 }
 
+Placement PlacementOf(const S3Config& config) {
+  Placement placement{"aws", config.region, config.storage_class};
+  if (placement.storage_class.empty()) placement.storage_class = "STANDARD";
+  if (config.endpoint.empty()) return placement;
+  const size_t scheme = config.endpoint.find("://");
+  const std::string host =
+      scheme == std::string::npos ? config.endpoint : config.endpoint.substr(scheme + 3);
+  constexpr std::pair<std::string_view, const char*> kHosts[] = {
+      {".amazonaws.com", "aws"},         {".amazonaws.com.cn", "aws"},
+      {"storage.googleapis.com", "gcs"}, {".r2.cloudflarestorage.com", "cloudflare"},
+      {".wasabisys.com", "wasabi"},      {".backblazeb2.com", "backblaze"}};
+  placement.provider = host;
+  for (const auto& [ending, provider] : kHosts) {
+    if (host.ends_with(ending)) placement.provider = provider;
+  }
+  return placement;
+}
+
 }  // namespace varve::store

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "varve/result.h"
+#include "varve/store/object_store.h"
 #include "varve/store/s3/credentials/credential_cache.h"
 #include "varve/store/s3/credentials/environment.h"
 #include "varve/store/s3/signing/sigv4.h"
@@ -45,6 +46,9 @@ Result<S3Config> LoadS3Config(const std::string& url,
 
 // "http[s]://host[:port]": of the endpoint, or AWS's for `region`.
 std::string EndpointOf(const S3Config& config, const std::string& region);
+
+// Who bills for the store, told by the endpoint's host.
+Placement PlacementOf(const S3Config& config);
 
 bool ValidRegion(const std::string& region);  // It becomes a part of a host name.
 
