@@ -135,7 +135,7 @@ def test_the_command_is_ended(source, tmp_path, verb):
         assert process.returncode in (0, CANCELLED, -signal.SIGTERM), err
         if process.returncode == 0:
             made += 1
-            assert json.loads(out)["version"] == made
+            assert json.loads(out)["version"] >= made  # One that gave up may have committed just before.
         else:
             ended += 1
             if process.returncode == CANCELLED:
