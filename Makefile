@@ -86,6 +86,7 @@ soak: setup-test
 	@for server in minio versitygw; do tools/s3_server.sh $$server install || [ $$? = 3 ] || exit 1; done
 	@$(PYTHON) -m pytest tests/servers -q
 	@VARVE_SIGV4_CASES=50000 $(PYTHON) -m pytest tests/s3/test_sigv4.py -q
+	@VARVE_TERM_ROUNDS=30 $(PYTHON) -m pytest tests/python/test_sigterm.py -q
 	@VARVE_CRASH_ROUNDS=$(KILLS) VARVE_CRASH_CALLS=1000 $(PYTHON) -m pytest tests/crash -q -s
 	@ctest --test-dir build/release -L unit --output-on-failure --repeat until-fail:$(ROUNDS)
 	@build/release/bin/model_explore

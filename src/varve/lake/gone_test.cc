@@ -61,6 +61,34 @@ TEST(Gone, ALoadOfAVersionThatIsCollectedUnderIt) {
   AtEveryRequest([](Lake& lake) { return GcLoads(lake, "a@v1", 1, 1); });
 }
 
+// Who asks for the latest gets the one before when it is collected under the asking.
+TEST(Gone, TheLatestThatIsCollectedUnderItsOpeningIsAnother) {
+  bool struck = true;
+  std::set<uint64_t> opened_versions;
+  for (uint64_t at = 1; struck; ++at) {
+    SCOPED_TRACE("before request " + std::to_string(at));
+    ASSERT_LT(at, 60U);
+    const auto memory = LakeOfTwo();
+    const auto hooked = std::make_shared<HookStore>(memory);
+    const auto lake = GcOpen(hooked);
+    const uint64_t begun = hooked->requests();
+    hooked->before = [&](uint64_t request) {
+      if (request == begun + at) ForgetAndCollect(memory, "a@v2");
+    };
+    const auto opened = lake->OpenAt(kGcCtx, "a@latest");
+    struck = hooked->requests() >= begun + at;
+    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
+    opened_versions.insert((*opened)->entry().version);
+    if (struck) {
+      EXPECT_EQ((*opened)->entry().version, 1U);
+      Bytes w(160), m(80);
+      VARVE_EXPECT_OK((*opened)->ReadTensors(kGcCtx, {{0, w}, {1, m}}));
+      EXPECT_EQ(w, RandomBytes(160, 1));
+    }
+  }
+  EXPECT_EQ(opened_versions, (std::set<uint64_t>{1, 2}));
+}
+
 TEST(Gone, ADiffOfAVersionThatIsCollectedUnderIt) {
   AtEveryRequest([](Lake& lake) { return StatusOf(lake.Diff(kGcCtx, "a@v1", "a@v2")); });
 }

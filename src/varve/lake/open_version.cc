@@ -9,6 +9,7 @@ namespace varve::lake {
 namespace {
 
 constexpr int kPutTriesMax = 4;                   // Saves of one put that a collector may outrun.
+constexpr int kOpenTriesMax = 4;                  // Versions that it may take under one open.
 constexpr uint64_t kFileWindowBytes = 64 * kMiB;  // Raw bytes of files held at once by a get.
 
 // Appends the reads that fill `into` with chunks of one item.
@@ -139,9 +140,18 @@ class Version final : public OpenVersion {
 
 Result<std::unique_ptr<Version>> Open(const OpContext& ctx, const std::shared_ptr<Core>& core,
                                       std::string_view address) {
-  VARVE_TRY(Resolved resolved, Resolve(ctx, *core, address));
-  VARVE_TRY(ReadCommitReply read, ReadResolved(ctx, *core, resolved));
-  return std::make_unique<Version>(core, std::move(resolved), std::move(read.decoded));
+  VARVE_TRY(const format::Address parsed, format::ParseAddress(address));
+  for (int tries = 1;; ++tries) {
+    VARVE_TRY(Resolved resolved, Resolve(ctx, *core, address));
+    auto read = ReadResolved(ctx, *core, resolved);
+    if (read.ok()) {
+      return std::make_unique<Version>(core, std::move(resolved), std::move(read->decoded));
+    }
+    // What "latest" or an alias meant was let go and collected before it was read: it means
+    // another version now.
+    const bool moved = read.error().code() == ErrorCode::kGone && !parsed.version.has_value();
+    if (!moved || tries == kOpenTriesMax) return std::move(read).error();
+  }
 }
 
 }  // namespace

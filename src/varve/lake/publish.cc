@@ -1,5 +1,6 @@
 // From chunks that are durable to a version that is visible.
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "varve/base/planted.h"
@@ -35,10 +36,19 @@ Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& pub
     VARVE_TRY(const format::VersionEntry there, core.heads.Find(ctx, head, entry.version));
     return there.commit_id == entry.commit_id;
   };
+  std::optional<uint64_t> there;
   change.edit = [&](format::Head& head) -> Status {
+    there.reset();
     if (head.state == format::HeadState::kSealed) {
       return Error(ErrorCode::kUnsupported,
                    "'" + head.name + "' is sealed; it takes no new version");
+    }
+    // A copy that gave up on its answer, or another copier, may have brought the same version.
+    for (const format::VersionEntry& each : head.versions) {
+      if (publication.logical == nullptr || each.commit_id != entry.commit_id) continue;
+      if (head.forgotten.contains(each.version)) continue;
+      there = each.version;
+      return Error(ErrorCode::kAlreadyExists, "'" + head.name + "' has that version");
     }
     head.state = format::HeadState::kOpen;
     entry.version = head.last_version() + 1;
@@ -60,9 +70,10 @@ Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& pub
     }
     return OkStatus();
   };
-  VARVE_TRY(const format::Head head, core.heads.Commit(ctx, change, &condemned));
-  static_cast<void>(head);
-  return entry.version;
+  auto head = core.heads.Commit(ctx, change, &condemned);
+  if (head.ok()) return entry.version;
+  if (there.has_value()) return *there;
+  return std::move(head).error();
 }
 
 // Chunks in condemned packs move to fresh ones; the tables follow.
