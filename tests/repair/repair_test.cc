@@ -330,7 +330,24 @@ void ExpectWhole(const StorePtr& store) {
   VARVE_EXPECT_OK(GcLoads(*lake, "b@v1", 7, 8));
 }
 
-TEST(Repair, AFaultAtEveryRequestLeavesNothingWorse) {
+// Case 24 of docs/incidents.md.
+TEST(Case24, ARepairOfASoundLakeChangesNothing) {
+  const auto store = std::make_shared<store::MemoryStore>();
+  ASSERT_TRUE(Lake::Init(kGcCtx, *store).ok());
+  const auto lake = GcOpen(store);
+  for (uint64_t i = 1; i <= 3; ++i) VARVE_EXPECT_OK(GcSave(*lake, "a", 1, i));
+  VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v1", "old", kGcAtOnce));
+  VARVE_EXPECT_OK(lake->CollectGarbage(kGcCtx, kGcNow));
+  const auto before = Everything(*store);
+  for (int again = 0; again < 2; ++again) {
+    const auto report = lake->Repair(kGcCtx, Options(true), nullptr);
+    ASSERT_TRUE(report.ok()) << report.error().ToString();
+    EXPECT_EQ(report->findings_total, 0U);
+    EXPECT_EQ(Everything(*store), before);
+  }
+}
+
+TEST(Case24, AFaultAtEveryRequestLeavesNothingWorse) {
   for (const Fault fault :
        {Fault::kCrashBefore, Fault::kCrashAfter, Fault::kCrashZombie, Fault::kLoseAnswer,
         Fault::kLoseRequest, Fault::kZombie, Fault::kRefuse, Fault::kThrottle, Fault::kFull}) {
