@@ -261,11 +261,11 @@ Result<bool> ChunkWriter::PackExists(const ChunkPlace& place) {
     if (info.error().code() == ErrorCode::kNotFound) return false;
     return info.error();
   }
-  if (info->bytes != place.pack_object_bytes) return false;  // Cut short behind our back.
-  {
-    const std::lock_guard lock(core_.seen_packs_mutex);
-    core_.seen_packs.insert(place.pack);
-  }
+  // Its length is all that one request tells, and enough for what may happen to a name that is
+  // written once, whole and against a checksum: the object is there, or gone, or cut short behind
+  // our back. A bit that rots later is not seen here, as it is not in the version that has the
+  // chunk already; fsck --deep finds it, for all versions that share it.
+  if (info->bytes != place.pack_object_bytes) return false;
   const std::lock_guard lock(mutex_);
   found_packs_.insert(place.pack);
   return true;
@@ -342,10 +342,6 @@ void ChunkWriter::Upload(OpenPack& pack) {
   if (!put.ok() && !PLANTED(20)) return Fail(std::move(put).error());
   stored_bytes_ += pack.used_bytes;
   ++packs_written_;
-  {
-    const std::lock_guard lock(core_.seen_packs_mutex);
-    core_.seen_packs.insert(*id);
-  }
   const std::lock_guard lock(mutex_);
   for (const format::PackEntry& entry : pack.entries) {
     ChunkPlace place;
@@ -404,10 +400,6 @@ Status ChunkWriter::Relocate(const std::set<format::ObjectId>& packs) {
       places_.erase(place.row.digest);
       claimed_.erase(place.row.digest);
     }
-  }
-  {
-    const std::lock_guard lock(core_.seen_packs_mutex);
-    for (const format::ObjectId& pack : packs) core_.seen_packs.erase(pack);
   }
   std::unordered_map<hash::Digest, const Slot*, hash::DigestHasher> borrowed;
   for (const std::unique_ptr<Slot>& slot : slots_) {

@@ -77,6 +77,20 @@ Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
   return published.stored_bytes;
 }
 
+// The same from wherever the version lies by then.
+Result<uint64_t> CopyFollowing(const OpContext& ctx, Core& source, Core& destination,
+                               const std::string& name, format::VersionEntry entry) {
+  for (int attempt = 1;; ++attempt) {
+    auto sent = CopyOne(ctx, source, destination, name, entry);
+    if (sent.ok() || sent.error().code() != ErrorCode::kCorrupt || attempt == kMovedTriesMax) {
+      return sent;
+    }
+    VARVE_TRY(auto now, MovedTo(ctx, source, name, entry));
+    if (!now.has_value()) return sent;
+    entry = *std::move(now);
+  }
+}
+
 }  // namespace
 
 Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_ptr<Core>& source,
@@ -86,7 +100,8 @@ Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_pt
   VARVE_CHECK_OK(destination->CheckWritable());
   VARVE_TRY(const format::Address parsed, format::ParseAddress(address));
   std::vector<format::VersionEntry> wanted;  // Oldest first.
-  if (address.find('@') != std::string_view::npos) {
+  const bool one = address.find('@') != std::string_view::npos;
+  if (one) {
     VARVE_TRY(const Resolved at, Resolve(ctx, *source, address));
     wanted.push_back(at.entry);
   } else {
@@ -115,8 +130,11 @@ Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_pt
     if (held && !PLANTED(41)) {
       ++report.versions_skipped;
     } else {
-      VARVE_TRY(const uint64_t sent, CopyOne(ctx, *source, *destination, parsed.name, entry));
-      report.bytes_sent += sent;
+      auto sent = CopyFollowing(ctx, *source, *destination, parsed.name, entry);
+      // Let go meanwhile: of all live versions it is none.
+      if (!sent.ok() && (one || sent.error().code() != ErrorCode::kGone)) return sent.error();
+      if (!sent.ok()) continue;
+      report.bytes_sent += *sent;
       ++report.versions_copied;
     }
     progress.bytes_done += entry.logical_bytes;

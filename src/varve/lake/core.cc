@@ -150,25 +150,6 @@ Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view addr
   return resolved;
 }
 
-Error WhyMissing(const OpContext& ctx, Core& core, const std::string& name,
-                 const format::VersionEntry& entry, Error otherwise) {
-  const auto now = core.heads.Read(ctx, name);
-  if (!now.ok()) return otherwise;
-  if (Status live = CheckLive(now->head, entry.version); !live.ok()) return std::move(live).error();
-  const auto layout = now->head.layouts.find(entry.version);
-  if (layout == now->head.layouts.end() || layout->second.meta_id == entry.meta_id)
-    return otherwise;
-  return Error(ErrorCode::kGone, "components of v" + std::to_string(entry.version) + " of '" +
-                                     name + "' were let go meanwhile; open it again");
-}
-
-Result<ReadCommitReply> ReadResolved(const OpContext& ctx, Core& core, const Resolved& resolved) {
-  auto read = ReadCommit(ctx, core, resolved.entry);
-  if (read.ok() || read.error().code() != ErrorCode::kCorrupt) return read;
-  return WhyMissing(ctx, core, resolved.snapshot.head.name, resolved.entry,
-                    std::move(read).error());
-}
-
 Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
                                    const format::VersionEntry& entry) {
   const store::Key key(format::MetaKey(entry.meta_id));
@@ -190,6 +171,38 @@ Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
   result.decoded = std::move(decoded).value();
   result.object = std::move(reply->body);
   return result;
+}
+
+Result<std::optional<format::VersionEntry>> MovedTo(const OpContext& ctx, Core& core,
+                                                    const std::string& name,
+                                                    const format::VersionEntry& entry) {
+  const std::optional<format::VersionEntry> nowhere;
+  if (PLANTED(73)) return nowhere;
+  const auto snapshot = core.heads.Read(ctx, name);
+  if (!snapshot.ok()) {
+    const ErrorCode code = snapshot.error().code();
+    if (code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt) return nowhere;
+    return snapshot.error();
+  }
+  VARVE_CHECK_OK(CheckLive(snapshot->head, entry.version));
+  VARVE_TRY(format::VersionEntry now, core.heads.Find(ctx, snapshot->head, entry.version));
+  if (now.meta_id == entry.meta_id) return nowhere;
+  return std::optional(std::move(now));
+}
+
+Result<ResolvedCommit> ResolveCommit(const OpContext& ctx, Core& core, std::string_view address) {
+  VARVE_TRY(Resolved at, Resolve(ctx, core, address));
+  for (int attempt = 1;; ++attempt) {
+    auto read = ReadCommit(ctx, core, at.entry);
+    if (read.ok()) return ResolvedCommit{std::move(at), std::move(read).value()};
+    if (read.error().code() != ErrorCode::kCorrupt || attempt == kMovedTriesMax || PLANTED(73)) {
+      return std::move(read).error();
+    }
+    // The address may mean another version by now.
+    VARVE_TRY(Resolved now, Resolve(ctx, core, address));
+    if (now.entry.meta_id == at.entry.meta_id) return std::move(read).error();
+    at = std::move(now);
+  }
 }
 
 }  // namespace varve::lake

@@ -2,9 +2,9 @@
 // Threads: any; the members guard themselves.
 #pragma once
 
+#include <map>
 #include <memory>
-#include <mutex>
-#include <set>
+#include <optional>
 #include <string>
 
 #include "varve/exec/parallel.h"
@@ -39,11 +39,6 @@ struct Core {
   ThreadPool background_encoders;  // The same for saves that must not disturb training.
   CancelToken closing;
 
-  // Packs that were seen to exist in this session, or written: a hint of the newest versions'
-  // health.
-  std::mutex seen_packs_mutex;
-  std::set<format::ObjectId> seen_packs;
-
   // Components by commit object, which never changes: a retention pass reads each once.
   Mutex components_mutex;
   std::map<format::ObjectId, std::vector<std::string>> components;
@@ -61,10 +56,6 @@ Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view addr
 // The same for the head alone; `name` must be an artifact that exists and was not deleted.
 Result<HeadSnapshot> ResolveHead(const OpContext& ctx, Core& core, std::string_view name);
 
-// Why something that `entry` names is missing: kGone when the version, or the components it was
-// read with, were let go meanwhile; `otherwise` when not, or when the head cannot be read.
-Error WhyMissing(const OpContext& ctx, Core& core, const std::string& name,
-                 const format::VersionEntry& entry, Error otherwise);
 // When, by whom and why a forgotten version was let go, and until when it may come back.
 std::string WhyForgotten(const format::Head& head, uint64_t version);
 
@@ -77,7 +68,22 @@ struct ReadCommitReply {
 };
 Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
                                    const format::VersionEntry& entry);
-// The same for a version that may be let go meanwhile (kGone).
-Result<ReadCommitReply> ReadResolved(const OpContext& ctx, Core& core, const Resolved& resolved);
+
+// Who reads a version races with whoever lets it go or lays its chunks out anew (thinning, repair,
+// repack), and with the collector after that. So what looks like damage is looked at once more: the
+// head says whether what is missing is still its own. Bounded, should it move again and again.
+inline constexpr int kMovedTriesMax = 8;
+
+// Where the version is now, when that is not where `entry` says; nothing: it is there still, and
+// what looked like damage is. kGone: it was let go.
+Result<std::optional<format::VersionEntry>> MovedTo(const OpContext& ctx, Core& core,
+                                                    const std::string& name,
+                                                    const format::VersionEntry& entry);
+// An address, and the commit object that it meant at one moment.
+struct ResolvedCommit {
+  Resolved at;
+  ReadCommitReply read;
+};
+Result<ResolvedCommit> ResolveCommit(const OpContext& ctx, Core& core, std::string_view address);
 
 }  // namespace varve::lake

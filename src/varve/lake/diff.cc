@@ -49,12 +49,10 @@ DiffReport::Item Describe(const std::string& path, const Item& item, const forma
 
 Result<DiffReport> DiffVersions(const OpContext& ctx, Core& core, std::string_view left,
                                 std::string_view right) {
-  VARVE_TRY(const Resolved left_at, Resolve(ctx, core, left));
-  VARVE_TRY(const Resolved right_at, Resolve(ctx, core, right));
-  VARVE_TRY(const ReadCommitReply left_read, ReadResolved(ctx, core, left_at));
-  VARVE_TRY(const ReadCommitReply right_read, ReadResolved(ctx, core, right_at));
-  const format::Commit& a = left_read.decoded.commit;
-  const format::Commit& b = right_read.decoded.commit;
+  VARVE_TRY(const ResolvedCommit left_at, ResolveCommit(ctx, core, left));
+  VARVE_TRY(const ResolvedCommit right_at, ResolveCommit(ctx, core, right));
+  const format::Commit& a = left_at.read.decoded.commit;
+  const format::Commit& b = right_at.read.decoded.commit;
   const auto a_items = ItemsOf(a), b_items = ItemsOf(b);
   const DigestSet a_digests = DigestsOf(a), b_digests = DigestsOf(b);
   DiffReport report;

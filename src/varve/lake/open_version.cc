@@ -9,7 +9,6 @@ namespace varve::lake {
 namespace {
 
 constexpr int kPutTriesMax = 4;                   // Saves of one put that a collector may outrun.
-constexpr int kOpenTriesMax = 4;                  // Versions that it may take under one open.
 constexpr uint64_t kFileWindowBytes = 64 * kMiB;  // Raw bytes of files held at once by a get.
 
 // Appends the reads that fill `into` with chunks of one item.
@@ -38,7 +37,10 @@ Status CheckHere(const std::string& address, const format::Commit& commit, size_
 class Version final : public OpenVersion {
  public:
   Version(std::shared_ptr<Core> core, Resolved resolved, format::DecodedCommit decoded)
-      : core_(std::move(core)), resolved_(std::move(resolved)), decoded_(std::move(decoded)) {}
+      : core_(std::move(core)),
+        resolved_(std::move(resolved)),
+        decoded_(std::move(decoded)),
+        place_(resolved_.entry) {}
 
   const std::string& name() const override { return resolved_.snapshot.head.name; }
   const format::VersionEntry& entry() const override { return resolved_.entry; }
@@ -46,19 +48,23 @@ class Version final : public OpenVersion {
 
   Status ReadTensors(const OpContext& ctx, const std::vector<TensorRead>& tensor_reads,
                      const std::function<void(Progress)>& on_progress) override {
-    std::vector<ChunkRead> reads;
     Progress progress;
     for (const TensorRead& read : tensor_reads) {
       const auto& tensors = commit().tensors;
       if (read.index >= tensors.size() || read.into.size() != tensors[read.index].raw_bytes) {
         return Error(ErrorCode::kInvalidArgument, "a tensor's place has the wrong length");
       }
-      const format::TensorRow& row = tensors[read.index];
-      VARVE_CHECK_OK(CheckHere(Name(), commit(), read.index, row.name));
-      AppendReads(commit(), row.chunks, read.into, row.name, reads);
-      progress.bytes_total += row.raw_bytes;
+      progress.bytes_total += tensors[read.index].raw_bytes;
     }
-    return Read(ctx, reads, [&](uint64_t raw_bytes) {
+    const auto choose = [&](const format::Commit& now, std::vector<ChunkRead>& reads) -> Status {
+      for (const TensorRead& read : tensor_reads) {
+        const format::TensorRow& row = now.tensors[read.index];
+        VARVE_CHECK_OK(CheckHere(Name(), now, read.index, row.name));
+        AppendReads(now, row.chunks, read.into, row.name, reads);
+      }
+      return OkStatus();
+    };
+    return Read(ctx, choose, [&](uint64_t raw_bytes) {
       progress.bytes_done += raw_bytes;
       if (on_progress) on_progress(progress);
     });
@@ -85,16 +91,19 @@ class Version final : public OpenVersion {
     uint64_t window_bytes = 0;
     const BufferPool::Buffer buffer = core_->buffers.Take(kFileWindowBytes);
     const auto flush = [&]() -> Status {
-      std::vector<ChunkRead> reads;
-      for (const Piece& piece : window) {
-        const format::FileRow& row = commit().files[piece.file];
-        const std::vector<uint32_t> chunks(
-            row.chunks.begin() + static_cast<std::ptrdiff_t>(piece.chunk_begin),
-            row.chunks.begin() + static_cast<std::ptrdiff_t>(piece.chunk_end));
-        AppendReads(commit(), chunks, buffer.view().subspan(piece.offset, piece.bytes), row.path,
-                    reads);
-      }
-      VARVE_CHECK_OK(Read(ctx, reads, on_bytes));
+      const auto choose = [&](const format::Commit& now, std::vector<ChunkRead>& reads) -> Status {
+        for (const Piece& piece : window) {
+          const format::FileRow& row = now.files[piece.file];
+          VARVE_CHECK_OK(CheckHere(Name(), now, now.tensors.size() + piece.file, row.path));
+          const std::vector<uint32_t> chunks(
+              row.chunks.begin() + static_cast<std::ptrdiff_t>(piece.chunk_begin),
+              row.chunks.begin() + static_cast<std::ptrdiff_t>(piece.chunk_end));
+          AppendReads(now, chunks, buffer.view().subspan(piece.offset, piece.bytes), row.path,
+                      reads);
+        }
+        return OkStatus();
+      };
+      VARVE_CHECK_OK(Read(ctx, choose, on_bytes));
       for (const Piece& piece : window) {
         const format::FileRow& row = commit().files[piece.file];
         if (piece.chunk_begin == 0) VARVE_CHECK_OK(writer.Create(row.path, row.executable));
@@ -125,33 +134,62 @@ class Version final : public OpenVersion {
   }
 
  private:
-  Status Read(const OpContext& ctx, const std::vector<ChunkRead>& reads,
-              const std::function<void(uint64_t raw_bytes)>& on_bytes) {
-    Status read = ReadChunks(ctx, *core_, commit(), reads, on_bytes);
-    if (read.ok() || read.error().code() != ErrorCode::kCorrupt) return read;
-    return WhyMissing(ctx, *core_, name(), entry(), std::move(read).error());
+  using Choose = std::function<Status(const format::Commit& now, std::vector<ChunkRead>& reads)>;
+
+  // Reads what `choose` wants of the commit as its chunks lie now. The items and how they are cut
+  // are the same in every layout.
+  Status Read(const OpContext& ctx, const Choose& choose,
+              const std::function<void(uint64_t)>& on_bytes) {
+    uint64_t told_bytes = 0;
+    for (int attempt = 1;; ++attempt) {
+      const format::Commit& now = moved_.has_value() ? moved_->commit : decoded_.commit;
+      std::vector<ChunkRead> reads;
+      VARVE_CHECK_OK(choose(now, reads));
+      uint64_t done_bytes = 0;
+      const auto tell = [&](uint64_t raw_bytes) {
+        done_bytes += raw_bytes;
+        if (on_bytes && done_bytes > told_bytes) on_bytes(done_bytes - told_bytes);
+        told_bytes = std::max(told_bytes, done_bytes);
+      };
+      Status read = ReadChunks(ctx, *core_, now, reads, tell);
+      if (read.ok() || read.error().code() != ErrorCode::kCorrupt || attempt == kMovedTriesMax) {
+        return read;
+      }
+      VARVE_TRY(const bool moved, Follow(ctx));
+      if (!moved) return read;
+    }
   }
+
+  // True when the chunks lie elsewhere now.
+  Result<bool> Follow(const OpContext& ctx) {
+    for (int attempt = 1;; ++attempt) {
+      VARVE_TRY(auto now, MovedTo(ctx, *core_, name(), place_));
+      if (!now.has_value()) return false;
+      place_ = *std::move(now);
+      auto read = ReadCommit(ctx, *core_, place_);
+      if (read.ok()) {
+        moved_ = std::move(read->decoded);
+        return true;
+      }
+      if (read.error().code() != ErrorCode::kCorrupt || attempt == kMovedTriesMax) {
+        return std::move(read).error();
+      }
+    }
+  }
+
   std::string Name() const { return name() + "@v" + std::to_string(entry().version); }
 
   std::shared_ptr<Core> core_;
   const Resolved resolved_;
   const format::DecodedCommit decoded_;
+  format::VersionEntry place_;                  // Where its chunks lie now,
+  std::optional<format::DecodedCommit> moved_;  // and that commit object; none: decoded_.
 };
 
 Result<std::unique_ptr<Version>> Open(const OpContext& ctx, const std::shared_ptr<Core>& core,
                                       std::string_view address) {
-  VARVE_TRY(const format::Address parsed, format::ParseAddress(address));
-  for (int tries = 1;; ++tries) {
-    VARVE_TRY(Resolved resolved, Resolve(ctx, *core, address));
-    auto read = ReadResolved(ctx, *core, resolved);
-    if (read.ok()) {
-      return std::make_unique<Version>(core, std::move(resolved), std::move(read->decoded));
-    }
-    // What "latest" or an alias meant was let go and collected before it was read: it means
-    // another version now.
-    const bool moved = read.error().code() == ErrorCode::kGone && !parsed.version.has_value();
-    if (!moved || tries == kOpenTriesMax) return std::move(read).error();
-  }
+  VARVE_TRY(ResolvedCommit found, ResolveCommit(ctx, *core, address));
+  return std::make_unique<Version>(core, std::move(found.at), std::move(found.read.decoded));
 }
 
 }  // namespace

@@ -243,11 +243,6 @@ class Maker {
     const auto& packs = read->decoded.commit.packs;
     std::atomic<bool> damaged{false};
     VARVE_CHECK_OK(core_.transfers.ForEach(ctx_, packs.size(), [&](size_t i) -> Status {
-      {
-        // What this process wrote, or asked for, was acknowledged to it.
-        const std::lock_guard lock(core_.seen_packs_mutex);
-        if (core_.seen_packs.contains(packs[i].id)) return OkStatus();
-      }
       const auto info = core_.store->Head(ctx_, store::Key(format::PackKey(packs[i].id)));
       if (info.ok() ? info->bytes != packs[i].object_bytes
                     : info.error().code() == ErrorCode::kNotFound)

@@ -285,12 +285,12 @@ struct Previous {
 };
 
 // The newest live version, or nothing. One that is forgotten and collected between its head and its
-// commit object makes room for the one before it. A damaged one is no base, and no reason to lose
-// the next.
+// commit object makes room for the one before it, one that was laid out anew for its new layout. A
+// damaged one is no base, and no reason to lose the next.
 Result<std::optional<Previous>> ReadPrevious(const OpContext& ctx, Core& core,
                                              const std::string& name, uint64_t& last_version) {
-  uint64_t missing = 0;
-  for (;;) {
+  std::optional<format::ObjectId> missing;
+  for (int attempt = 1;; ++attempt) {
     auto snapshot = core.heads.Read(ctx, name);
     if (!snapshot.ok()) {
       if (snapshot.error().code() == ErrorCode::kNotFound) return std::optional<Previous>();
@@ -305,9 +305,11 @@ Result<std::optional<Previous>> ReadPrevious(const OpContext& ctx, Core& core,
     auto read = ReadCommit(ctx, core, *latest);
     if (read.ok()) return std::optional(Previous{*std::move(latest), *std::move(read)});
     if (read.error().code() != ErrorCode::kCorrupt) return std::move(read).error();
-    // Missing twice is missing while it is live.
-    if (latest->version == missing) return std::optional(Previous{*std::move(latest), {}});
-    missing = latest->version;
+    // Missing twice is missing while it is live; one that moves again and again is no base either.
+    if (missing == latest->meta_id || attempt == kMovedTriesMax) {
+      return std::optional(Previous{*std::move(latest), {}});
+    }
+    missing = latest->meta_id;
   }
 }
 
@@ -337,14 +339,12 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
   }
   std::vector<hash::Digest> named;
   for (const std::string& address : options.parents) {
-    VARVE_TRY(const Resolved parent, Resolve(ctx, *core, address));
-    if (std::find(named.begin(), named.end(), parent.entry.commit_id) == named.end()) {
-      named.push_back(parent.entry.commit_id);
-    }
-    VARVE_TRY(const ReadCommitReply base, ReadResolved(ctx, *core, parent));
-    writer->AddBase(base.decoded.commit);
-    if (std::find(parents.begin(), parents.end(), parent.entry.commit_id) == parents.end()) {
-      parents.push_back(parent.entry.commit_id);
+    VARVE_TRY(const ResolvedCommit parent, ResolveCommit(ctx, *core, address));
+    const hash::Digest& commit_id = parent.at.entry.commit_id;
+    if (std::find(named.begin(), named.end(), commit_id) == named.end()) named.push_back(commit_id);
+    writer->AddBase(parent.read.decoded.commit);
+    if (std::find(parents.begin(), parents.end(), commit_id) == parents.end()) {
+      parents.push_back(commit_id);
     }
   }
   if (parents.size() > format::kParentsMax) {

@@ -22,12 +22,8 @@ std::vector<std::vector<const std::string*>> UsersOf(const format::Commit& commi
   return users;
 }
 
-}  // namespace
-
-Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string_view address,
-                                   const std::function<void(Progress)>& on_progress) {
-  VARVE_TRY(const Resolved at, Resolve(ctx, core, address));
-  VARVE_TRY(const ReadCommitReply read, ReadResolved(ctx, core, at));
+Result<VerifyReport> VerifyOnce(const OpContext& ctx, Core& core, const ReadCommitReply& read,
+                                const std::function<void(Progress)>& on_progress) {
   const format::Commit& commit = read.decoded.commit;
   const auto users = UsersOf(commit);
   VerifyReport report;
@@ -84,16 +80,29 @@ Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string
     return OkStatus();
   };
   VARVE_CHECK_OK(core.transfers.ReadRanges(ctx, ranges, handlers));
-  if (report.damage.empty()) {
-    const Status recorded = MarkVerified(ctx, core, at.snapshot, at.entry);
-    report.recorded = recorded.ok();
-    if (!recorded.ok()) report.not_recorded = recorded.error().message();
-    return report;
-  }
-  Error why = WhyMissing(ctx, core, at.snapshot.head.name, at.entry,
-                         Error(ErrorCode::kCorrupt, "it is damaged"));
-  if (why.code() == ErrorCode::kGone) return why;  // Collected under our eyes.
   return report;
+}
+
+}  // namespace
+
+Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string_view address,
+                                   const std::function<void(Progress)>& on_progress) {
+  VARVE_TRY(ResolvedCommit found, ResolveCommit(ctx, core, address));
+  const std::string name = found.at.snapshot.head.name;
+  for (int attempt = 1;; ++attempt) {
+    VARVE_TRY(VerifyReport report, VerifyOnce(ctx, core, found.read, on_progress));
+    if (report.damage.empty()) {
+      const Status recorded = MarkVerified(ctx, core, found.at.snapshot, found.at.entry);
+      report.recorded = recorded.ok();
+      if (!recorded.ok()) report.not_recorded = recorded.error().message();
+      return report;
+    }
+    if (attempt == kMovedTriesMax) return report;
+    // Collected under our eyes: gone, or whole where it lies now.
+    VARVE_TRY(const auto now, MovedTo(ctx, core, name, found.at.entry));
+    if (!now.has_value()) return report;
+    VARVE_TRY(found, ResolveCommit(ctx, core, name + "@v" + std::to_string(now->version)));
+  }
 }
 
 }  // namespace varve::lake
