@@ -52,6 +52,7 @@ struct GcReport {
   struct Reason {
     std::string artifact;   // Empty: objects that no version names.
     uint64_t versions = 0;  // Let go, with objects that are still there.
+    uint64_t replaced = 0;  // Commit objects of versions that were laid out anew.
     GcBytes garbage;
   };
   std::vector<Reason> reasons;

@@ -19,21 +19,6 @@ struct Pending {
 
 Error Again() { return Error(ErrorCode::kConflict, kGcAgain); }
 
-// A commit object is gone. That is damage, unless its version was let go or moved meanwhile.
-Status JudgeMissing(const OpContext& ctx, Core& core, GcRoots& roots, const std::string& name,
-                    const Pending& pending) {
-  VARVE_TRY(const HeadSnapshot now, core.heads.Read(ctx, name));
-  VARVE_TRY(const GcRoots::Head head, roots.Walk(ctx, now.head));
-  for (const GcRoots::Named& named : head.commits) {
-    if (!named.live || named.meta_id != pending.meta_id) continue;
-    return Error(ErrorCode::kCorrupt,
-                 format::MetaKey(pending.meta_id) + ", the commit object of v" +
-                     std::to_string(pending.version) + " of '" + name +
-                     "', is missing; nothing was deleted, bring it back from a backup");
-  }
-  return Again();
-}
-
 class Marker {
  public:
   Marker(Core& core, GcRoots& roots, GcMark& mark) : core_(core), roots_(roots), mark_(mark) {}
@@ -47,7 +32,7 @@ class Marker {
       for (const format::ObjectId& node : head.nodes) Keep(format::IdKind::kHistory, node);
       for (const GcRoots::Named& named : head.commits) {
         if (!named.live) {
-          mark_.let_go.push_back({named.meta_id, index});
+          mark_.let_go.push_back({named.meta_id, index, named.moved});
           continue;
         }
         Keep(format::IdKind::kMeta, named.meta_id);
@@ -66,7 +51,8 @@ class Marker {
       auto packs = roots_.Packs(ctx, pending.meta_id);
       if (!packs.ok()) {
         if (packs.error().code() != ErrorCode::kNotFound) return packs.error();
-        return JudgeMissing(ctx, core_, roots_, mark_.names[pending.name], pending);
+        return JudgeMissing(ctx, core_, mark_.names[pending.name], pending.meta_id,
+                            pending.version);
       }
       const std::lock_guard lock(mutex_);
       if (PLANTED(57) && packs->size() > 1) packs->pop_back();
@@ -90,6 +76,22 @@ class Marker {
 };
 
 }  // namespace
+
+Status JudgeMissing(const OpContext& ctx, Core& core, const std::string& name,
+                    const format::ObjectId& meta_id, uint64_t version) {
+  VARVE_TRY(const HeadSnapshot now, core.heads.Read(ctx, name));
+  // What was let go since has its date since.
+  GcRoots roots(core, now.store_time_ms != 0 ? now.store_time_ms : ctx.clock().WallMs(), 0);
+  VARVE_TRY(const GcRoots::Head head, roots.Walk(ctx, now.head));
+  for (const GcRoots::Named& named : head.commits) {
+    if (!named.live || named.meta_id != meta_id) continue;
+    return Error(ErrorCode::kCorrupt, format::MetaKey(meta_id) + ", the commit object of v" +
+                                          std::to_string(version) + " of '" + name +
+                                          "', is missing; nothing was deleted, run: varve fsck "
+                                          "--repair, which looks for another");
+  }
+  return Again();
+}
 
 uint64_t BlockFingerprint(const format::ObjectId& id, uint64_t salt) {
   const format::ObjectId block = format::ObjectId::Make(id.session(), id.counter() / kIdsPerBlock);
@@ -138,8 +140,12 @@ Status NameUnmet(const OpContext& ctx, Core& core, GcRoots& roots, const GcMark&
       if (unmet(format::IdKind::kMeta, named.meta_id)) {
         VARVE_CHECK_OK(judge(format::IdKind::kMeta, named.meta_id, name));
       }
-      VARVE_TRY(const auto packs, roots.Packs(ctx, named.meta_id));
-      for (const format::PackRow& pack : packs) {
+      const auto packs = roots.Packs(ctx, named.meta_id);
+      if (!packs.ok()) {
+        if (packs.error().code() != ErrorCode::kNotFound) return packs.error();
+        return JudgeMissing(ctx, core, name, named.meta_id, named.version);
+      }
+      for (const format::PackRow& pack : *packs) {
         if (unmet(format::IdKind::kPack, pack.id)) {
           VARVE_CHECK_OK(judge(format::IdKind::kPack, pack.id, name));
         }

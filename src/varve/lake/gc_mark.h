@@ -27,13 +27,19 @@ struct GcMark {
   uint64_t versions = 0;
   struct LetGo {
     format::ObjectId meta_id;
-    size_t name = 0;  // Index into names.
+    size_t name = 0;     // Index into names.
+    bool moved = false;  // The version lives, with another layout.
   };
   std::vector<LetGo> let_go;
 };
 uint64_t BlockFingerprint(const format::ObjectId& id, uint64_t salt);
 // kConflict with kGcAgain as its message: mark again.
 Result<GcMark> MarkLive(const OpContext& ctx, Core& core, GcRoots& roots);
+
+// For a live commit object that is not there. That is damage, unless its version was let go or laid
+// out anew meanwhile: always an error, kCorrupt naming it and the fix, or kConflict with kGcAgain.
+Status JudgeMissing(const OpContext& ctx, Core& core, const std::string& name,
+                    const format::ObjectId& meta_id, uint64_t version);
 
 // Says which live object the listing did not show, and whether the store has it: always an error.
 Status NameUnmet(const OpContext& ctx, Core& core, GcRoots& roots, const GcMark& mark);

@@ -73,10 +73,23 @@ Result<GcRoots::Head> GcRoots::Walk(const OpContext& ctx, const format::Head& he
     std::vector<format::ObjectId> live =
         format::LiveCommitObjects(head, entry, PLANTED(58) ? INT64_MAX : now_ms_);
     if (PLANTED(59) && head.layouts.contains(entry.version)) live = {entry.meta_id};
-    for (const format::ObjectId& id : live) found.commits.push_back({id, entry.version, true});
+    Named named;
+    named.version = entry.version;
+    named.commit_id = entry.commit_id;
+    named.time_ms = entry.time_ms;
+    for (size_t i = 0; i < live.size(); ++i) {
+      named.meta_id = live[i];
+      named.live = true;
+      named.full = i > 0;
+      named.laid_out = head.layouts.contains(entry.version);
+      found.commits.push_back(named);
+    }
     if (!live.empty()) ++found.versions;
     if (std::find(live.begin(), live.end(), entry.meta_id) == live.end()) {
-      found.commits.push_back({entry.meta_id, entry.version, false});
+      named.meta_id = entry.meta_id;
+      named.live = named.full = named.laid_out = false;
+      named.moved = !live.empty();
+      found.commits.push_back(named);
     }
   };
   for (const format::VersionEntry& entry : head.versions) take(entry);

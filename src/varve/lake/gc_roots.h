@@ -32,7 +32,12 @@ class GcRoots {
   struct Named {
     format::ObjectId meta_id;
     uint64_t version = 0;
-    bool live = false;  // Else: let go, and nothing brings it back.
+    bool live = false;      // Else: let go, and nothing brings it back.
+    bool moved = false;     // Not live, since the version has another layout.
+    bool full = false;      // Live as what a thinned version may get back.
+    bool laid_out = false;  // Named by a layout, not by the entry.
+    hash::Digest commit_id;
+    int64_t time_ms = 0;  // Of the version.
   };
   struct Head {
     std::vector<format::ObjectId> nodes;  // Of its history.
