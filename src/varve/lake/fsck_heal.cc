@@ -324,12 +324,12 @@ Status FsckHealer::Settle() {
   return OkStatus();
 }
 
-Result<std::optional<FsckHealer::Moved>> FsckHealer::WriteTables(
-    const Job& job, std::vector<format::ObjectId>& used) {
-  const std::optional<Moved> nothing;
+Result<std::optional<Relay>> FsckHealer::WriteTables(const Job& job,
+                                                     std::vector<format::ObjectId>& used) {
+  const std::optional<Relay> nothing;
   const auto tables = TablesOf(job);
   if (!tables.ok()) {
-    return IsDamage(tables.error()) ? Result<std::optional<Moved>>(nothing) : tables.error();
+    return IsDamage(tables.error()) ? Result<std::optional<Relay>>(nothing) : tables.error();
   }
   const format::Commit& commit = tables->commit;
   std::map<hash::Digest, format::MovedChunk> moves;
@@ -352,104 +352,53 @@ Result<std::optional<FsckHealer::Moved>> FsckHealer::WriteTables(
   if (encoded.commit_id != job.at.commit_id) {
     return Error(ErrorCode::kInternal, "mending would change a commit id");
   }
-  Moved made;
-  made.job = &job;
+  Relay made;
+  made.version = job.at.version;
+  made.from = job.at.meta_id;
+  made.laid_out = job.at.laid_out;
+  made.full = job.at.full;
   for (const format::LetGo& row : next.let_go) made.let_go.push_back(row.component);
-  VARVE_TRY(made.meta_id, core_.ids.Next(ctx_, survey_.names[job.at.name]));
+  VARVE_TRY(made.to, core_.ids.Next(ctx_, survey_.names[job.at.name]));
   VARVE_TRY(const auto put,
-            core_.store->PutNew(ctx_, store::Key(format::MetaKey(made.meta_id)), encoded.object));
+            core_.store->PutNew(ctx_, store::Key(format::MetaKey(made.to)), encoded.object));
   static_cast<void>(put);
   written_bytes_ += encoded.object.size();
-  used.push_back(made.meta_id);
+  used.push_back(made.to);
   for (const auto& [digest, chunk] : moves) used.push_back(chunk.pack);
-  return std::optional<Moved>(std::move(made));
-}
-
-// Writes into the head what of `moved` still replaces what it replaced; the rest is `stale`.
-bool FsckHealer::Apply(format::Head& head, const std::vector<Moved>& moved,
-                       std::set<const Job*>* stale) const {
-  bool all = true;
-  for (const Moved& each : moved) {
-    const FsckCommit& at = each.job->at;
-    const auto layout = head.layouts.find(at.version);
-    const bool has = layout != head.layouts.end();
-    if (at.full) {
-      if (!has || layout->second.full_meta_id != at.meta_id) {
-        all = all && has && layout->second.full_meta_id == each.meta_id;
-        if (stale != nullptr) stale->insert(each.job);
-        continue;
-      }
-      layout->second.full_meta_id = each.meta_id;
-      continue;
-    }
-    format::ObjectId now{};
-    if (has) now = layout->second.meta_id;
-    // An entry never changes, so without a layout it names what the survey read in it.
-    const bool same = has ? now == at.meta_id : true;
-    if (!same) {
-      all = all && now == each.meta_id;
-      if (stale != nullptr) stale->insert(each.job);
-      continue;
-    }
-    format::Layout& to = head.layouts[at.version];
-    to.meta_id = each.meta_id;
-    to.let_go = each.let_go;
-  }
-  return all;
+  return std::optional(std::move(made));
 }
 
 Status FsckHealer::MoveHead(const std::string& name, const std::vector<const Job*>& jobs) {
   uint64_t base_epoch = base_epoch_;
   for (int round = 0;; ++round) {
-    std::vector<Moved> moved;
-    Heads::Change change;
-    change.name = name;
-    change.base_epoch = base_epoch;
+    std::vector<Relay> relays;
+    std::vector<const Job*> of;
+    std::vector<format::ObjectId> used;
     for (const Job* job : jobs) {
-      VARVE_TRY(std::optional<Moved> made, WriteTables(*job, change.used));
-      if (made.has_value()) moved.push_back(std::move(*made));
+      VARVE_TRY(std::optional<Relay> made, WriteTables(*job, used));
+      if (!made.has_value()) continue;
+      relays.push_back(*std::move(made));
+      of.push_back(job);
     }
-    if (moved.empty()) return OkStatus();
-    std::set<const Job*> stale;
-    change.done = [&](const format::Head& head) -> Result<bool> {
-      for (const Moved& each : moved) {
-        const auto layout = head.layouts.find(each.job->at.version);
-        const bool there =
-            layout != head.layouts.end() &&
-            (each.job->at.full ? layout->second.full_meta_id == std::optional(each.meta_id)
-                               : layout->second.meta_id == each.meta_id);
-        if (!there && !stale.contains(each.job)) return false;
-      }
-      return true;
-    };
-    change.edit = [&](format::Head& head) -> Status {
-      stale.clear();
-      Apply(head, moved, &stale);
-      if (stale.size() < moved.size()) return OkStatus();
-      return Error(ErrorCode::kConflict, "'" + name + "' moved while it was mended; run it again");
-    };
+    if (relays.empty()) return OkStatus();
     Condemned condemned;
-    const auto head = core_.heads.Commit(ctx_, change, &condemned);
-    if (head.ok()) {
-      for (const Moved& each : moved) {
-        if (!stale.contains(each.job)) done_.insert(each.job);
+    const auto done = MoveLayouts(ctx_, core_, name, base_epoch, relays, used, &condemned);
+    if (done.ok()) {  // What moved meanwhile is told of as left.
+      for (size_t i = 0; i < of.size(); ++i) {
+        if ((*done)[i]) done_.insert(of[i]);
       }
       return OkStatus();
     }
-    if (!condemned.ids.empty() && round < kRelocationsMax) {
-      std::set<format::ObjectId> packs;
-      for (const auto& [digest, chunk] : moved_) {
-        if (std::binary_search(condemned.ids.begin(), condemned.ids.end(), chunk.pack)) {
-          packs.insert(chunk.pack);
-        }
+    if (condemned.ids.empty() || round >= kRelocationsMax) return done.error();
+    std::set<format::ObjectId> packs;
+    for (const auto& [digest, chunk] : moved_) {
+      if (std::binary_search(condemned.ids.begin(), condemned.ids.end(), chunk.pack)) {
+        packs.insert(chunk.pack);
       }
-      if (!packs.empty()) VARVE_CHECK_OK(writer_->Relocate(packs));
-      VARVE_CHECK_OK(Settle());
-      if (condemned.lists_gone) base_epoch = condemned.fresh_base;
-      continue;
     }
-    if (stale.size() == moved.size()) return OkStatus();  // Told of as left.
-    return head.error();
+    if (!packs.empty()) VARVE_CHECK_OK(writer_->Relocate(packs));
+    VARVE_CHECK_OK(Settle());
+    if (condemned.lists_gone) base_epoch = condemned.fresh_base;
   }
 }
 

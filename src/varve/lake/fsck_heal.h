@@ -19,6 +19,7 @@
 #include "varve/lake/chunk_writer.h"
 #include "varve/lake/fsck_lost.h"
 #include "varve/lake/fsck_survey.h"
+#include "varve/lake/relayout.h"
 
 namespace varve::lake {
 
@@ -76,14 +77,8 @@ class FsckHealer {
   Status Put();
   Status Settle();  // Finishes the packs begun, and learns where the chunks lie.
   Status MoveHead(const std::string& name, const std::vector<const Job*>& jobs);
-  struct Moved {
-    const Job* job = nullptr;
-    format::ObjectId meta_id;
-    std::vector<std::string> let_go;
-  };
-  Result<std::optional<Moved>> WriteTables(const Job& job, std::vector<format::ObjectId>& used);
-  bool Apply(format::Head& head, const std::vector<Moved>& moved,
-             std::set<const Job*>* stale) const;
+  // Nothing: there is nothing to gain for it.
+  Result<std::optional<Relay>> WriteTables(const Job& job, std::vector<format::ObjectId>& used);
   Status Count();
 
   const OpContext& ctx_;

@@ -239,7 +239,8 @@ class Surveyor {
     if (!live.empty()) ++survey_.versions;
     survey_.known_commits.insert(entry.commit_id);
     for (size_t i = 0; i < live.size(); ++i) {
-      survey_.commits.push_back({live[i], entry.commit_id, index, entry.version, i > 0});
+      survey_.commits.push_back({live[i], entry.commit_id, index, entry.version, i > 0,
+                                 head.layouts.contains(entry.version)});
       survey_.live_metas.insert(live[i]);
     }
   }

@@ -41,7 +41,8 @@ struct FsckCommit {
   hash::Digest commit_id;
   uint32_t name = 0;  // Index into FsckSurvey::names.
   uint64_t version = 0;
-  bool full = false;  // Of what a thinned version may get back.
+  bool full = false;      // Of what a thinned version may get back.
+  bool laid_out = false;  // Named by a layout, not by the entry.
 };
 struct FsckPack {
   format::ObjectId id;
