@@ -1,4 +1,4 @@
-// varve gc: delete what no version needs any more.
+// varve gc: delete what no version needs any more, or ready for that what is mostly not needed.
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "varve/cli/cli.h"
+#include "varve/cli/prices.h"
 #include "varve/cli/print.h"
 #include "varve/cli/verbs.h"
 
@@ -15,8 +16,10 @@ namespace {
 constexpr size_t kRowsShown = 20;
 
 struct Args {
-  bool apply = false, force = false;
-  std::string grace = "48h";
+  bool apply = false, force = false, repack = false;
+  std::string grace;
+  uint64_t dead_percent = plan::kRepackDeadPercent;
+  std::string prices;
 };
 
 // "48h", "0s", "7d": a whole number and one of s, m, h, d.
@@ -66,6 +69,7 @@ Json ReportJson(const lake::GcReport& report) {
   for (const auto& reason : report.reasons) {
     json["reasons"].push_back({{"artifact", reason.artifact},
                                {"versions", reason.versions},
+                               {"replaced", reason.replaced},
                                {"garbage", BytesJson(reason.garbage)}});
   }
   json["skipped"] = Json::array();
@@ -86,9 +90,13 @@ std::string ReportText(const lake::GcReport& report) {
   for (size_t i = 0; i < std::min(report.reasons.size(), kRowsShown); ++i) {
     const auto& reason = report.reasons[i];
     text += "  " + Text(reason.garbage) + "  " +
-            (reason.artifact.empty() ? std::string("of saves that never became a version")
-                                     : std::to_string(reason.versions) + " forgotten of " +
-                                           Printable(reason.artifact)) +
+            (reason.artifact.empty()
+                 ? std::string("that no version names")
+                 : std::to_string(reason.versions) + " forgotten" +
+                       (reason.replaced == 0
+                            ? std::string()
+                            : ", " + std::to_string(reason.replaced) + " laid out anew") +
+                       " of " + Printable(reason.artifact)) +
             "\n";
   }
   if (report.reasons.size() > kRowsShown) {
@@ -113,6 +121,109 @@ std::string ReportText(const lake::GcReport& report) {
   return text;
 }
 
+constexpr const char* kVerdicts[plan::kRepackVerdicts] = {
+    "move", "mostly_live", "commit_objects", "too_young", "no_room", "next_time"};
+constexpr const char* kWhyLeft[plan::kRepackVerdicts] = {
+    "",
+    "not dead enough when all versions are looked at",
+    "more commit objects would be written than is freed",
+    "younger than what their storage class bills at least",
+    "named by a version whose layout cannot change",
+    "past the limit of one run; run it again"};
+
+Json RepackJson(const lake::RepackReport& report) {
+  Json json = {{"applied", report.applied},
+               {"packs", BytesJson({report.packs, report.packs_bytes})},
+               {"versions", report.versions},
+               {"artifacts", report.artifacts},
+               {"read_bytes", report.read_bytes},
+               {"read_requests", report.read_requests},
+               {"written_bytes", report.written_bytes},
+               {"written_objects", report.written_objects},
+               {"freed_bytes", report.freed_bytes},
+               {"moved", report.moved},
+               {"damaged", report.damaged}};
+  for (size_t i = 0; i < report.groups.size(); ++i) {
+    const auto& group = report.groups[i];
+    json["suspects"][kVerdicts[i]] = {
+        {"packs", group.packs}, {"bytes", group.bytes}, {"live_bytes", group.live_bytes}};
+  }
+  json["rows"] = Json::array();
+  for (const auto& row : report.rows) {
+    json["rows"].push_back({{"key", row.key},
+                            {"bytes", row.bytes},
+                            {"live_bytes", row.live_bytes},
+                            {"versions", row.versions}});
+  }
+  if (report.quote.has_value()) {
+    json["quote"] = {{"read_usd", report.quote->read_usd},
+                     {"write_usd", report.quote->write_usd},
+                     {"saved_usd_month", report.quote->saved_usd_month},
+                     {"price", report.quote->price}};
+  }
+  return json;
+}
+
+std::string RepackText(const lake::RepackReport& report) {
+  const auto& move = report.groups[static_cast<size_t>(plan::RepackVerdict::kMove)];
+  std::string text =
+      "packs     " + Text(lake::GcBytes{report.packs, report.packs_bytes}) + " of live versions\n";
+  text += "repack    " + Text(lake::GcBytes{move.packs, move.bytes}) + ", of which " +
+          Size(move.live_bytes) + " live in " + std::to_string(report.versions) + " versions of " +
+          std::to_string(report.artifacts) + " artifacts\n";
+  for (size_t i = 0; i < std::min(report.rows.size(), kRowsShown); ++i) {
+    const auto& row = report.rows[i];
+    text += "  " + row.key + "  " + Size(row.live_bytes) + " of " + Size(row.bytes) + " live, in " +
+            std::to_string(row.versions) + " versions\n";
+  }
+  if (move.packs > kRowsShown) {
+    text += "  and " + std::to_string(move.packs - kRowsShown) + " packs more\n";
+  }
+  for (size_t i = 1; i < report.groups.size(); ++i) {
+    const auto& group = report.groups[i];
+    if (group.packs == 0) continue;
+    text +=
+        "left      " + Text(lake::GcBytes{group.packs, group.bytes}) + ": " + kWhyLeft[i] + "\n";
+  }
+  for (const std::string& key : report.damaged) {
+    text += "damaged   " + key + " does not read back and was left; run: varve fsck --deep\n";
+  }
+  const std::string would = report.applied ? "" : "would be ";
+  text += "read      " + would + Size(report.read_bytes) + " in " +
+          std::to_string(report.read_requests) + " requests\n";
+  text += "written   " + would + Size(report.written_bytes) + " in " +
+          std::to_string(report.written_objects) + " objects\n";
+  text += "freed     " + Size(report.freed_bytes) + " by the next varve gc --apply\n";
+  if (report.quote.has_value()) {
+    text += "price     " + plan::UsdText(report.quote->read_usd) + " to read, " +
+            plan::UsdText(report.quote->write_usd) + " to write, " +
+            plan::UsdText(report.quote->saved_usd_month) + " less a month (" +
+            Printable(report.quote->price) + "; transfer out of a region is not in it)\n";
+  }
+  if (!report.applied) {
+    return text + "nothing was written: this was a dry run; repack with --repack --apply";
+  }
+  return text + "moved     " + std::to_string(report.moved) +
+         " commit objects of versions; nothing was deleted";
+}
+
+Status Repack(Cli& cli, lake::Lake& lake, const Args& args) {
+  if (args.force || !args.grace.empty()) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "--repack deletes nothing, so --force and --grace say nothing; leave them out");
+  }
+  lake::RepackOptions options;
+  options.apply = args.apply;
+  options.dead_percent = static_cast<uint32_t>(args.dead_percent);
+  VARVE_TRY(options.prices, LoadPrices(args.prices));
+  VARVE_TRY(const auto report, lake.Repack(cli.context(), options));
+  if (cli.json())
+    cli.AnswerJson(RepackJson(report));
+  else
+    std::puts(RepackText(report).c_str());
+  return OkStatus();
+}
+
 }  // namespace
 
 void AddGc(Cli& cli) {
@@ -123,9 +234,16 @@ void AddGc(Cli& cli) {
       .Flag("--apply", args->apply, "delete")
       .Flag("--force", args->force, "also when more than 30 % of the bytes would go")
       .Option("--grace", args->grace,
-              "leave what is younger: 48h, 7d, 0s; a courtesy to saves under way, never a risk")
+              "leave what is younger: 48h (unless said), 7d, 0s; a courtesy to saves, never a risk")
+      .Flag("--repack", args->repack,
+            "instead: copy what lives out of packs that are mostly dead, so that the next gc frees "
+            "them")
+      .Option("--dead", args->dead_percent,
+              "with --repack: a pack is mostly dead from so many percent on", 1, 99)
+      .Option("--prices", args->prices, "with --repack: a file of prices over those of varve")
       .RunsOnLake([&cli, args](lake::Lake& lake) -> Status {
-        const auto grace_ms = DurationMs(args->grace);
+        if (args->repack) return Repack(cli, lake, *args);
+        const auto grace_ms = DurationMs(args->grace.empty() ? "48h" : args->grace);
         if (!grace_ms.has_value()) {
           return Error(
               ErrorCode::kInvalidArgument,

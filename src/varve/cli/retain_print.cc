@@ -105,7 +105,7 @@ std::string Footer(const format::RetentionPlan& plan, const std::string& indent)
   if (plan.freed_bytes.has_value()) {
     lines.push_back(Size(*plan.freed_bytes) + " stored bytes are freed after the grace: " +
                     Size(*plan.freed_whole_bytes) + " by varve gc at once, " +
-                    Size(*plan.freed_bytes - *plan.freed_whole_bytes) + " when packs are repacked");
+                    Size(*plan.freed_bytes - *plan.freed_whole_bytes) + " after varve gc --repack");
   }
   if (plan.shared_bytes.value_or(0) > 0) {
     lines.push_back(Size(*plan.shared_bytes) +

@@ -472,6 +472,7 @@ Result<DecodedCommit> DecodeCommit(ByteView object) {
   VARVE_TRY(const Envelope envelope, DecodeEnvelope(object));
   if (envelope.type != ObjectType::kCommit) return Damaged("it is an object of another type");
   DecodedCommit decoded;
+  decoded.min_writer = envelope.min_writer;
   VARVE_TRY(const ByteView header, SectionOf(envelope, kTagHeader));
   VARVE_TRY(const ByteView items, SectionOf(envelope, kTagItems));
   VARVE_TRY(const ByteView map, SectionOf(envelope, kTagMap));

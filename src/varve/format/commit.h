@@ -130,6 +130,7 @@ struct DecodedCommit {
   Commit commit;
   Digest commit_id;
   LogicalBytes logical;
+  uint16_t min_writer = 1;  // The oldest format version that may write it anew.
 };
 Result<DecodedCommit> DecodeCommit(ByteView object);
 

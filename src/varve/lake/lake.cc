@@ -122,6 +122,9 @@ class OpenLake final : public Lake {
   Result<GcReport> CollectGarbage(const OpContext& ctx, const GcOptions& options) override {
     return lake::CollectGarbage(ctx, *core_, options);
   }
+  Result<RepackReport> Repack(const OpContext& ctx, const RepackOptions& options) override {
+    return RepackLake(ctx, *core_, options);
+  }
   Result<FsckReport> Fsck(const OpContext& ctx, const FsckOptions& options) override {
     return CheckLake(ctx, *core_, options);
   }

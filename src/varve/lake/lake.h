@@ -25,6 +25,7 @@
 #include "varve/format/retention_plan.h"
 #include "varve/lake/fsck.h"
 #include "varve/lake/gc.h"
+#include "varve/lake/repack.h"
 #include "varve/plan/price.h"
 #include "varve/plan/retention_policy.h"
 #include "varve/result.h"
@@ -303,6 +304,9 @@ class Lake {
 
   // Dry run unless options.apply (gc.h).
   virtual Result<GcReport> CollectGarbage(const OpContext& ctx, const GcOptions& options) = 0;
+  // Copies what lives in packs that are mostly dead into fresh ones, so that collections free the
+  // old ones. Dry run unless options.apply (repack.h).
+  virtual Result<RepackReport> Repack(const OpContext& ctx, const RepackOptions& options) = 0;
 
   // What is damaged; writes nothing (fsck.h).
   virtual Result<FsckReport> Fsck(const OpContext& ctx, const FsckOptions& options) = 0;
