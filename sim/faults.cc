@@ -30,6 +30,8 @@ Config Config::FromSeed(uint64_t seed) {
   config.actors = static_cast<uint32_t>(random.Next64()) & ((1U << kActors) - 1);
   // Without a saver nothing happens.
   if ((config.actors & 0b1111) == 0) config.actors |= 1U << random.Between(0, 3);
+  // Nor is anything dead without somebody who lets go.
+  if (config.Has(kRepacker)) config.actors |= 1U << kForgetter;
   config.faults = static_cast<uint32_t>(random.Next64()) & ((1U << kFaults) - 1);
   if (random.Between(0, 19) == 0) config.faults = 0;
   static constexpr uint32_t kPermille[] = {10, 30, 80, 200};

@@ -48,7 +48,8 @@ enum Fault : uint32_t {
   X(CollectorB, "the same, with a grace of its own")             \
   X(Retainer, "thins and lets go by policies")                   \
   X(Keeper, "pins and holds, and loads what it keeps")           \
-  X(Restorer, "brings back what was let go")
+  X(Restorer, "brings back what was let go")                     \
+  X(Repacker, "copies what lives out of packs that are partly dead")
 
 enum Actor : uint32_t {
 #define VARVE_SIM_ENUM(name, what) k##name,

@@ -88,7 +88,7 @@ void Oracle::OnWrite(uint32_t process, const std::string& key, const StoredObjec
     fail_("I7 a data object was swapped: " + key);
     return;
   }
-  if (key.starts_with(format::kHeadPrefix)) OnHead(key, before, after);
+  if (key.starts_with(format::kHeadPrefix)) OnHead(process, key, before, after);
   if (key == format::kGcStateKey) OnGcState(process, after);
 }
 
@@ -103,6 +103,7 @@ bool Oracle::MayWrite(uint32_t process, const std::string& key) const {
     case Role::kReader:
       return false;
     case Role::kSaver:
+    case Role::kRepacker:
       return named || key.starts_with("pack/");
     case Role::kEditor:
       return named;
@@ -341,6 +342,19 @@ bool Oracle::CheckLink(const Artifact& artifact, const format::HistoryLink& link
   return true;
 }
 
+bool Oracle::LackTheSame(const format::ObjectId& one, const format::ObjectId& other) const {
+  std::vector<std::set<std::string>> lacking;
+  for (const format::ObjectId& id : {one, other}) {
+    const StoredObject* object = bucket_.Find(format::MetaKey(id));
+    if (object == nullptr) return false;
+    const auto decoded = format::DecodeCommit(object->body);
+    if (!decoded.ok()) return false;
+    lacking.emplace_back();
+    for (const format::LetGo& row : decoded->commit.let_go) lacking.back().insert(row.component);
+  }
+  return lacking[0] == lacking[1];
+}
+
 bool Oracle::CheckLetGo(const format::Head& old, const format::Head& head, int64_t now_ms) {
   const auto bad = [&](const char* rule, uint64_t version, const std::string& what) {
     fail_(std::string(rule) + " v" + std::to_string(version) + " of " + head.name + " " + what);
@@ -381,15 +395,63 @@ bool Oracle::CheckLetGo(const format::Head& old, const format::Head& head, int64
         head.forgotten.contains(version)) {
       continue;
     }
-    if (row.full_meta_id != before->second.full_meta_id ||
-        row.full_until_ms < before->second.full_until_ms) {
+    const bool same = row.full_meta_id == before->second.full_meta_id ||
+                      (row.full_meta_id.has_value() &&
+                       LackTheSame(*row.full_meta_id, *before->second.full_meta_id));
+    if (!same || row.full_until_ms < before->second.full_until_ms) {
       return bad("P10", version, "lost what may be brought back of it");
     }
   }
   return true;
 }
 
-void Oracle::OnHead(const std::string& key, const StoredObject* before, const StoredObject& after) {
+bool Oracle::CheckRelaid(const format::Head& old, const format::Head& head) {
+  const auto bad = [&](const std::string& what) {
+    fail_("I14 a repack changed " + what + " of " + head.name);
+    return false;
+  };
+  if (head.last_version() != old.last_version()) return bad("the versions");
+  if (head.state != old.state || head.forgotten != old.forgotten || head.run != old.run ||
+      head.aliases != old.aliases || head.tags != old.tags || head.pins != old.pins ||
+      head.holds != old.holds || head.verified != old.verified ||
+      head.late_metrics != old.late_metrics) {
+    return bad("more than layouts");
+  }
+  const auto logical_of = [&](const format::ObjectId& id) -> std::optional<format::LogicalBytes> {
+    const StoredObject* object = bucket_.Find(format::MetaKey(id));
+    if (object == nullptr) return std::nullopt;
+    auto decoded = format::DecodeCommit(object->body);
+    if (!decoded.ok()) return std::nullopt;
+    return std::move(decoded->logical);
+  };
+  for (const auto& [version, layout] : head.layouts) {
+    const std::string which = "v" + std::to_string(version);
+    const auto was = old.layouts.find(version);
+    if (was == old.layouts.end()) {
+      if (!layout.let_go.empty() || layout.full_meta_id.has_value()) return bad(which);
+      continue;
+    }
+    if (was->second == layout) continue;
+    if (layout.let_go != was->second.let_go ||
+        layout.full_meta_id.has_value() != was->second.full_meta_id.has_value() ||
+        layout.full_until_ms != was->second.full_until_ms ||
+        layout.gc_epoch != was->second.gc_epoch) {
+      return bad("what " + which + " lacks");
+    }
+    const auto before = logical_of(was->second.meta_id), after = logical_of(layout.meta_id);
+    if (before.has_value() && after.has_value() &&
+        (before->header != after->header || before->items != after->items)) {
+      return bad("what " + which + " is");
+    }
+  }
+  for (const auto& [version, layout] : old.layouts) {
+    if (!head.layouts.contains(version)) return bad("a layout");
+  }
+  return true;
+}
+
+void Oracle::OnHead(uint32_t process, const std::string& key, const StoredObject* before,
+                    const StoredObject& after) {
   const auto name = format::NameFromHeadKey(key);
   auto decoded = format::DecodeHead(AsText(after.body));
   if (!name.ok() || !decoded.ok() || decoded->name != *name) {
@@ -435,6 +497,11 @@ void Oracle::OnHead(const std::string& key, const StoredObject* before, const St
     }
   }
   if (!CheckLetGo(old, *head, now_ms)) return;
+  const auto powers = roles_.find(process);
+  if (powers != roles_.end() && powers->second.role == Role::kRepacker && held != nullptr &&
+      !CheckRelaid(old, *head)) {
+    return;
+  }
   for (size_t i = 1; i < head->versions.size(); ++i) {
     if (head->versions[i].time_ms <= head->versions[i - 1].time_ms) {
       return fail_("I3 the versions of " + *name + " are not in the order of their times");

@@ -46,6 +46,7 @@ enum class Role : uint8_t {
   kReader,     // Nothing.
   kSaver,      // New data objects, and heads.
   kEditor,     // The same without packs.
+  kRepacker,   // Packs, commit objects, and the layouts in heads.
   kCollector,  // Heads, the collector's papers; alone deletes.
 };
 
@@ -110,10 +111,15 @@ class Oracle final : public Observer {
     std::map<uint64_t, Version> versions;
     std::set<std::string> links;
   };
-  void OnHead(const std::string& key, const StoredObject* before, const StoredObject& after);
+  void OnHead(uint32_t process, const std::string& key, const StoredObject* before,
+              const StoredObject& after);
   void OnGcState(uint32_t process, const StoredObject& after);
   // What lets go and what comes back keeps to the rules of docs/retention.md.
   bool CheckLetGo(const format::Head& old, const format::Head& head, int64_t now_ms);
+  // Two commit objects of one version let go of the same components.
+  bool LackTheSame(const format::ObjectId& one, const format::ObjectId& other) const;
+  // I14: who repacks changes where chunks lie, and nothing else.
+  bool CheckRelaid(const format::Head& old, const format::Head& head);
   bool MayWrite(uint32_t process, const std::string& key) const;
   bool Needed(const std::string& key, int64_t now_ms) const;
   // The keys of an epoch's list; reports a part that is missing.

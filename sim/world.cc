@@ -29,6 +29,8 @@ Role RoleOf(Actor actor) {
     case kCollectorA:
     case kCollectorB:
       return Role::kCollector;
+    case kRepacker:
+      return Role::kRepacker;
     case kTagger:
     case kForgetter:
     case kRetainer:

@@ -90,11 +90,7 @@ bool LoadOnce(World& world, Process& process, lake::Lake& lake) {
   const ErrorCode code = loaded.error().code();
   world.Note(process, "NOT LOADED", address, ErrorName(code));
   if ((code == ErrorCode::kNotFound || code == ErrorCode::kGone) && means(0)) return true;
-  // "latest" meant a version that was let go and collected before it was read.
-  if ((code == ErrorCode::kCorrupt || code == ErrorCode::kGone) &&
-      ForgottenMeanwhile(oracle, artifact, operation.from)) {
-    return true;
-  }
+  if (code == ErrorCode::kGone && ForgottenMeanwhile(oracle, artifact, operation.from)) return true;
   return world.Explained(loaded.error(), operation.healed, "load of " + address, {});
 }
 
@@ -139,8 +135,7 @@ bool LookOnce(World& world, Process& process, lake::Lake& lake) {
     if (report.ok()) {
       if (process.dead) return false;
       const bool flipped = !operation.healed && world.config().Has(kDamage);
-      if (!report->damage.empty() && !flipped &&
-          !ForgottenMeanwhile(oracle, artifact, operation.from)) {
+      if (!report->damage.empty() && !flipped) {
         world.Fail("P1 verify found damage in " + artifact + ": " + report->damage[0].what);
       }
     } else {
@@ -159,10 +154,7 @@ bool LookOnce(World& world, Process& process, lake::Lake& lake) {
     return Meaning(head, artifact) == 0 || Meaning(head, artifact + "@v1") == 0;
   });
   if ((code == ErrorCode::kNotFound || code == ErrorCode::kGone) && absent) return true;
-  if ((code == ErrorCode::kCorrupt || code == ErrorCode::kGone) &&
-      ForgottenMeanwhile(oracle, artifact, operation.from)) {
-    return true;
-  }
+  if (code == ErrorCode::kGone && ForgottenMeanwhile(oracle, artifact, operation.from)) return true;
   return world.Explained(looked.error(), operation.healed, "a look at " + artifact, {});
 }
 
@@ -186,8 +178,7 @@ bool CopyOnce(World& world, Process& process, lake::Lake& lake, lake::Lake& copy
   const bool absent = world.oracle().Ever(
       "m0", operation.from, [&](const format::Head* head) { return Meaning(head, "m0") == 0; });
   if (code == ErrorCode::kNotFound && absent) return true;
-  if ((code == ErrorCode::kCorrupt || code == ErrorCode::kGone) &&
-      ForgottenMeanwhile(world.oracle(), "m0", operation.from)) {
+  if (code == ErrorCode::kGone && ForgottenMeanwhile(world.oracle(), "m0", operation.from)) {
     return true;
   }
   return world.Explained(copied.error(), operation.healed, "copy", {});

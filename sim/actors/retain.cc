@@ -22,9 +22,12 @@ const plan::PolicySet& AnyPolicies(Process& process) {
   return policies[process.random->Next64() % policies.size()];
 }
 
-int64_t AnyGraceMs(Process& process) {
+// Where packs are to be partly dead, most of what is let go is dead at once.
+int64_t AnyGraceMs(const World& world, Process& process) {
   static constexpr int64_t kGraceMs[] = {0, 0, 3'000, 20'000, 3'600'000};
-  return kGraceMs[process.random->Next64() % std::size(kGraceMs)];
+  const uint64_t pick = process.random->Next64();
+  return world.config().Has(kRepacker) && pick / 8 % 4 != 0 ? 0
+                                                            : kGraceMs[pick % std::size(kGraceMs)];
 }
 
 bool AnyForgottenMeanwhile(const Oracle& oracle, uint64_t from) {
@@ -46,13 +49,42 @@ uint64_t LostVersion(World& world, Process& process, const std::string& artifact
   return lost.empty() ? AnyVersion(world, process, artifact) : lost[pick % lost.size()];
 }
 
+// The oldest version that may go while a newer one shares its packs; 0: none.
+uint64_t OldestUnkept(World& world, const std::string& artifact) {
+  const HeadRef latest = world.oracle().Latest(artifact);
+  if (latest == nullptr) return 0;
+  for (uint64_t version = 1; version < latest->last_version(); ++version) {
+    if (latest->forgotten.contains(version)) continue;
+    if (format::NamedBy(*latest, version, INT64_MIN).empty()) return version;
+  }
+  return 0;
+}
+
+// Where packs are to be partly dead, somebody waits for what may go.
+void ChooseToForget(World& world, Process& process, std::string& artifact, uint64_t& version) {
+  for (int wait = 0; wait < 5; ++wait) {
+    for (const std::string& name : world.oracle().Artifacts()) {
+      const uint64_t oldest = OldestUnkept(world, name);
+      if (oldest == 0) continue;
+      artifact = name;
+      version = oldest;
+      return;
+    }
+    if (!process.Context().SleepMs(1'500).ok()) return;
+  }
+}
+
 }  // namespace
 
 bool ForgetOnce(World& world, Process& process, lake::Lake& lake) {
-  const std::string artifact = AnyArtifact(world, process);
-  const uint64_t version = AnyVersion(world, process, artifact);
+  std::string artifact = AnyArtifact(world, process);
+  uint64_t version = AnyVersion(world, process, artifact);
+  if (world.config().Has(kRepacker) && process.random->Between(0, 3) != 0) {
+    ChooseToForget(world, process, artifact, version);
+    if (process.dead || world.failed()) return false;
+  }
   const std::string target = artifact + "@v" + std::to_string(version);
-  const lake::ForgetOptions options{.by = "", .policy = "", .grace_ms = AnyGraceMs(process)};
+  const lake::ForgetOptions options{.by = "", .policy = "", .grace_ms = AnyGraceMs(world, process)};
   const Operation operation(world, process);
   const Status done = lake.Forget(operation.ctx, target, "old", options);
   if (process.dead || world.failed()) return false;
@@ -72,7 +104,7 @@ bool RetainOnce(World& world, Process& process, lake::Lake& lake) {
   options.measure = false;
   if (process.random->Between(0, 2) != 0) options.artifacts = {AnyArtifact(world, process)};
   const bool at_once = process.random->Between(0, 2) != 0;
-  const int64_t grace_ms = AnyGraceMs(process);
+  const int64_t grace_ms = AnyGraceMs(world, process);
   const int64_t pause_ms = static_cast<int64_t>(process.random->Between(0, 3'000));
   const Operation operation(world, process);
   Status done;

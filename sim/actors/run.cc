@@ -51,6 +51,8 @@ bool Step(World& world, Process& process, Actor actor, lake::Lake& lake, lake::L
       return KeepOnce(world, process, lake);
     case kRestorer:
       return RestoreOnce(world, process, lake);
+    case kRepacker:
+      return RepackOnce(world, process, lake);
     case kActors:
       break;
   }

@@ -62,6 +62,12 @@ inline constexpr Bug kBugs[] = {
     {65, "a plan is carried out though the lake moved on"},
     {66, "repeating has no budget"},
     {67, "thinning again forgets what the first may bring back"},
+    {68, "a repack swaps layouts without asking the collector"},
+    {69, "a repack leaves a chunk's place in the layout as it was"},
+    {70, "a repack swaps a layout that is no longer the one it read"},
+    {71, "a repack does not verify what it copies"},
+    {72, "a repack forgets what a thinned version may get back"},
+    {73, "a reader does not look whether a version moved"},
 };
 
 }  // namespace varve::sim

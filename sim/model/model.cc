@@ -305,8 +305,11 @@ class Machine {
       case Role::kTagger:
         return Append(ref, writer.use);
       case Role::kRepacker:
+        if (held == ref.entries.end() && Is(Mutation::kRepackBlind)) {
+          return Append(ref, static_cast<uint8_t>(writer.use | (writer.old & (writer.old - 1))));
+        }
         if (held == ref.entries.end() || writer.old == 0) return false;
-        *held = writer.use;
+        *held = static_cast<uint8_t>(writer.use | (writer.old & (writer.old - 1)));
         std::sort(ref.entries.begin(), ref.entries.end(), std::greater<>());
         return true;
       case Role::kUndeleter:

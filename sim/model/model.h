@@ -37,13 +37,14 @@ enum class Mutation : uint8_t {
   kTableNotFenced,       // The table of tags is marked but not fenced.
   kOldWriterGoesOn,      // A replaced writer looks at the writer epoch only when it opens.
   kRepackUnvalidated,    // Repack swaps a layout without asking gc/state.
+  kRepackBlind,          // Repack writes a layout though the head no longer names what it read.
   kUndeleteUnvalidated,  // A tombstone is removed without asking the lists since it was set.
 };
 
 enum class Role : uint8_t {
-  kSaver,      // Appends a version: reuses packs it sees, and writes one of its own.
-  kTagger,     // Adds to the table a row that names a version of a ref.
-  kRepacker,   // Swaps a version's pack for a fresh copy.
+  kSaver,     // Appends a version: reuses packs it sees, and writes one of its own.
+  kTagger,    // Adds to the table a row that names a version of a ref.
+  kRepacker,  // Swaps one of a version's packs for a fresh copy; the others it names anew, unasked.
   kUndeleter,  // Brings a forgotten version back.
   kExclusive,  // A saver that takes the head over first: older ones must stop.
 };

@@ -52,7 +52,11 @@ TEST(Model, AReplacedWriterStops) {
 }
 TEST(Model, Repack) {
   ExpectClean({.writers = {Role::kRepacker}, .epochs = 2, .forgets = 1}, 9'561);
-  ExpectClean({.writers = {Role::kSaver, Role::kRepacker}, .epochs = 1, .forgets = 1}, 328'953);
+  ExpectClean({.writers = {Role::kSaver, Role::kRepacker}, .epochs = 1, .forgets = 1}, 329'230);
+  ExpectClean({.writers = {Role::kRepacker, Role::kRepacker}, .epochs = 1, .forgets = 1}, 110'105);
+  ExpectClean({.writers = {Role::kUndeleter, Role::kRepacker}, .epochs = 1, .forgets = 1}, 22'585);
+  // Sealed heads are moved too, and so are fenced.
+  ExpectClean({.writers = {Role::kRepacker}, .epochs = 2, .forgets = 1, .seals = 2}, 31'201);
 }
 TEST(Model, Undelete) {
   ExpectClean({.writers = {Role::kUndeleter}, .epochs = 2, .forgets = 2}, 8'895);
@@ -108,6 +112,18 @@ INSTANTIATE_TEST_SUITE_P(
               Mutation::kRepackUnvalidated,
               {.writers = {Role::kRepacker}, .epochs = 1, .forgets = 1},
               15},
+        Wrong{"RepackBlind",
+              Mutation::kRepackBlind,
+              {.writers = {Role::kSaver, Role::kRepacker}, .epochs = 1, .forgets = 1},
+              22},
+        Wrong{"RepackOfASealedHeadThatTheFenceSkips",
+              Mutation::kNone,
+              {.writers = {Role::kRepacker},
+               .epochs = 1,
+               .forgets = 1,
+               .seals = 2,
+               .skip_sealed = true},
+              16},
         Wrong{"UndeleteUnvalidated",
               Mutation::kUndeleteUnvalidated,
               {.writers = {Role::kUndeleter}, .epochs = 1, .forgets = 1},
