@@ -30,6 +30,9 @@ Config Config::FromSeed(uint64_t seed) {
   config.actors = static_cast<uint32_t>(random.Next64()) & ((1U << kActors) - 1);
   // Without a saver nothing happens.
   if ((config.actors & 0b1111) == 0) config.actors |= 1U << random.Between(0, 3);
+  // A check reads everything, and finds little to do.
+  if (config.Has(kRepairer) && random.Fork("repairs")->Between(0, 3) != 0)
+    config.actors &= ~(1U << kRepairer);
   // Nor is anything dead without somebody who lets go.
   if (config.Has(kRepacker)) config.actors |= 1U << kForgetter;
   config.faults = static_cast<uint32_t>(random.Next64()) & ((1U << kFaults) - 1);

@@ -33,23 +33,24 @@ enum Fault : uint32_t {
       kFaults
 };
 
-#define VARVE_SIM_ACTORS(X)                                      \
-  X(SaverA, "saves m0, step by step")                            \
-  X(SaverB, "saves m0 too")                                      \
-  X(SaverC, "saves m1, with m0 as a parent")                     \
-  X(SaverD, "saves m2, sleeping long before each commit")        \
-  X(Loader, "loads by name, version and label")                  \
-  X(LoaderB, "the same")                                         \
-  X(Tagger, "sets tags, moves and removes aliases")              \
-  X(Forgetter, "forgets versions")                               \
-  X(Lister, "lists artifacts, reads history, compares versions") \
-  X(Copier, "copies m0 to a second lake")                        \
-  X(CollectorA, "collects garbage without a grace")              \
-  X(CollectorB, "the same, with a grace of its own")             \
-  X(Retainer, "thins and lets go by policies")                   \
-  X(Keeper, "pins and holds, and loads what it keeps")           \
-  X(Restorer, "brings back what was let go")                     \
-  X(Repacker, "copies what lives out of packs that are partly dead")
+#define VARVE_SIM_ACTORS(X)                                          \
+  X(SaverA, "saves m0, step by step")                                \
+  X(SaverB, "saves m0 too")                                          \
+  X(SaverC, "saves m1, with m0 as a parent")                         \
+  X(SaverD, "saves m2, sleeping long before each commit")            \
+  X(Loader, "loads by name, version and label")                      \
+  X(LoaderB, "the same")                                             \
+  X(Tagger, "sets tags, moves and removes aliases")                  \
+  X(Forgetter, "forgets versions")                                   \
+  X(Lister, "lists artifacts, reads history, compares versions")     \
+  X(Copier, "copies m0 to a second lake")                            \
+  X(CollectorA, "collects garbage without a grace")                  \
+  X(CollectorB, "the same, with a grace of its own")                 \
+  X(Retainer, "thins and lets go by policies")                       \
+  X(Keeper, "pins and holds, and loads what it keeps")               \
+  X(Restorer, "brings back what was let go")                         \
+  X(Repacker, "copies what lives out of packs that are partly dead") \
+  X(Repairer, "checks the lake and mends what it finds")
 
 enum Actor : uint32_t {
 #define VARVE_SIM_ENUM(name, what) k##name,

@@ -107,6 +107,8 @@ bool Oracle::MayWrite(uint32_t process, const std::string& key) const {
       return named || key.starts_with("pack/");
     case Role::kEditor:
       return named;
+    case Role::kRepairer:
+      return named || key.starts_with("pack/") || key == format::kGcStateKey;
     case Role::kCollector:
       return key.starts_with("ref/") || key.starts_with("sess/") || key.starts_with("gc/");
   }
@@ -173,7 +175,12 @@ void Oracle::OnGcState(uint32_t process, const StoredObject& after) {
   const bool ends = gc_.epoch == old.epoch && old.phase == format::GcPhase::kSweeping &&
                     gc_.phase == format::GcPhase::kIdle;
   const bool stays = gc_.epoch == old.epoch && gc_.phase == old.phase;
-  if (!begins && !decides && !ends && !stays) return fail_("I3 gc/state jumped");
+  const auto by = roles_.find(process);
+  // Past everything, without lists: all that a writer learned before counts as condemned.
+  const bool anew = by != roles_.end() && by->second.role == Role::kRepairer &&
+                    gc_.epoch > old.epoch + 1 && gc_.phase == format::GcPhase::kIdle &&
+                    gc_.lists.empty() && gc_.oldest_list_epoch == gc_.epoch;
+  if (!begins && !decides && !ends && !stays && !anew) return fail_("I3 gc/state jumped");
   if (gc_.oldest_list_epoch < old.oldest_list_epoch) return fail_("I3 oldest_list_epoch went back");
   const int64_t now_ms = after.modified_ms;
   if (begins) {

@@ -46,6 +46,7 @@ enum class Role : uint8_t {
   kReader,     // Nothing.
   kSaver,      // New data objects, and heads.
   kEditor,     // The same without packs.
+  kRepairer,   // The same, history nodes gc/state.
   kRepacker,   // Packs, commit objects, and the layouts in heads.
   kCollector,  // Heads, the collector's papers; alone deletes.
 };

@@ -31,6 +31,8 @@ Role RoleOf(Actor actor) {
       return Role::kCollector;
     case kRepacker:
       return Role::kRepacker;
+    case kRepairer:
+      return Role::kRepairer;
     case kTagger:
     case kForgetter:
     case kRetainer:

@@ -22,6 +22,7 @@ bool LabelOnce(World& world, Process& process, lake::Lake& lake);
 bool ForgetOnce(World& world, Process& process, lake::Lake& lake);
 bool LookOnce(World& world, Process& process, lake::Lake& lake);
 bool CollectOnce(World& world, Process& process, lake::Lake& lake, int64_t grace_ms);
+bool RepairOnce(World& world, Process& process, lake::Lake& lake);
 bool RepackOnce(World& world, Process& process, lake::Lake& lake);
 bool RetainOnce(World& world, Process& process, lake::Lake& lake);
 bool KeepOnce(World& world, Process& process, lake::Lake& lake);

@@ -53,6 +53,8 @@ bool Step(World& world, Process& process, Actor actor, lake::Lake& lake, lake::L
       return RestoreOnce(world, process, lake);
     case kRepacker:
       return RepackOnce(world, process, lake);
+    case kRepairer:
+      return RepairOnce(world, process, lake);
     case kActors:
       break;
   }
