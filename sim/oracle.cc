@@ -207,6 +207,7 @@ bool Oracle::SetRoots(Version& version, std::vector<Root> roots, const std::stri
                       int64_t now_ms) {
   if (version.roots == roots) return true;
   for (const Root& root : version.roots) {
+    if (!version.objects.contains(root.meta_id)) continue;
     for (const std::string& key : version.objects[root.meta_id]) {
       std::erase_if(references_[key],
                     [&](const Reference& each) { return each.owner == version.owner; });
@@ -214,9 +215,10 @@ bool Oracle::SetRoots(Version& version, std::vector<Root> roots, const std::stri
   }
   version.roots = std::move(roots);
   for (const Root& root : version.roots) {
-    if (!version.objects.contains(root.meta_id) && !LearnObject(version, root.meta_id, where)) {
-      return false;
-    }
+    const bool known = version.objects.contains(root.meta_id);
+    // Laid out anew as its date passed: what it names may be gone, and it does not live.
+    if (!known && root.until_ms <= now_ms) continue;
+    if (!known && !LearnObject(version, root.meta_id, where)) return false;
     for (const std::string& key : version.objects[root.meta_id]) {
       references_[key].push_back({version.owner, root.until_ms});
       if (root.until_ms <= now_ms) continue;

@@ -81,6 +81,10 @@ class Surveyor {
       return OkStatus();
     }
     survey_.newest_epoch = state->epoch;
+    // What was let go until a moment before it is no longer live, and may be on a list of it.
+    survey_.now_ms =
+        std::max(survey_.now_ms, reply->info.store_time_ms != 0 ? reply->info.store_time_ms
+                                                                : ctx_.clock().WallMs());
     survey_.state = std::move(state).value();
     return OkStatus();
   }
