@@ -30,8 +30,10 @@ std::string ReadAll(const std::string& path) {
 uint64_t Move(liar::Liar& proxy, const std::string& prefix, const fs::path& sent,
               const fs::path& got) {
   const store::S3Config config = fake::ClientConfig(proxy.endpoint(), prefix);
-  const store::RetryOptions brief{
-      .tries_max = 8, .backoff_ms = 1, .throttle_backoff_ms = 2, .backoff_max_ms = 2000};
+  const store::RetryOptions brief{.tries_max = store::RetryOptions().tries_max,
+                                  .backoff_ms = 1,
+                                  .throttle_backoff_ms = 2,
+                                  .backoff_max_ms = 2000};
   Engine engine(std::make_shared<store::RetryStore>(std::make_shared<store::S3Store>(config), brief,
                                                     std::make_shared<store::Pacer>()),
                 {.connections = 8, .target_gbps = 0, .memory_bytes = 128 * kMiB});

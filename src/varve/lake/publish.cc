@@ -45,7 +45,8 @@ Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& pub
     }
     // A copy that gave up on its answer, or another copier, may have brought the same version.
     for (const format::VersionEntry& each : head.versions) {
-      if (publication.logical == nullptr || each.commit_id != entry.commit_id) continue;
+      if (PLANTED(41) || publication.logical == nullptr) continue;
+      if (each.commit_id != entry.commit_id) continue;
       if (head.forgotten.contains(each.version)) continue;
       there = each.version;
       return Error(ErrorCode::kAlreadyExists, "'" + head.name + "' has that version");
