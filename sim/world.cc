@@ -83,7 +83,7 @@ std::shared_ptr<store::ObjectStore> World::LinkTo(Process& process, Bucket& buck
   const auto link = std::make_shared<Link>(scheduler_, weather_, trace_, bucket, process,
                                            &bucket == &bucket_ ? "sim://lake" : "sim://copy");
   store::RetryOptions retries;
-  retries.tries_max = static_cast<int>(config_.tries_max);
+  retries.tries_max = retries.throttled_tries_max = static_cast<int>(config_.tries_max);
   // An actor is a process: it shares its budget with no other.
   const auto repeating = std::make_shared<store::RetryStore>(
       link, retries, std::make_shared<store::Pacer>(kRetryTokens));

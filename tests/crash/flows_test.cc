@@ -25,8 +25,11 @@ using Content = std::map<std::string, Bytes>;  // Tensors, or files, by path.
 constexpr uint64_t kRequestsMax = 100;  // More than any flow makes.
 constexpr LakeOptions kSmall{
     .cpu_threads = 1, .transfers = 1, .memory_bytes = 64 * kMiB, .compress = true};
-constexpr store::RetryOptions kRetry{
-    .tries_max = 8, .backoff_ms = 50, .throttle_backoff_ms = 1000, .backoff_max_ms = 20'000};
+constexpr store::RetryOptions kRetry{.tries_max = 8,
+                                     .throttled_tries_max = 8,
+                                     .backoff_ms = 50,
+                                     .throttle_backoff_ms = 1000,
+                                     .backoff_max_ms = 20'000};
 
 OpContext Ctx() { return ImpatientContext(); }
 

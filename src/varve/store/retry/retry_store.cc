@@ -34,7 +34,9 @@ Result<T> RetryStore::Repeat(const OpContext& ctx, const std::string& lane, cons
     else
       place.Ended();
     // A deadline that passed stays passed; the store's own time-outs may be tried again.
-    if (!Retryable(code) || attempt >= options_.tries_max || !ctx.Check().ok()) return result;
+    const int tries_max =
+        code == ErrorCode::kThrottled ? options_.throttled_tries_max : options_.tries_max;
+    if (!Retryable(code) || attempt >= tries_max || !ctx.Check().ok()) return result;
     // Without budget, one more wait as long as any may be: others may have succeeded by then.
     const bool paid = pacer_->Spend();
     const int64_t base =

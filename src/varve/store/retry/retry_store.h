@@ -18,8 +18,9 @@
 namespace varve::store {
 
 struct RetryOptions {
-  // A storm that refuses 30 % of all requests ends one in two million of them.
-  int tries_max = 12;
+  int tries_max = 8;
+  // After kThrottled: a storm that refuses 30 % of all requests ends one in two million of them.
+  int throttled_tries_max = 12;
   int64_t backoff_ms = 50;             // Doubles per try.
   int64_t throttle_backoff_ms = 1000;  // After kThrottled.
   int64_t backoff_max_ms = 20'000;

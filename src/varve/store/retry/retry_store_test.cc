@@ -12,8 +12,11 @@ namespace varve::store {
 namespace {
 
 const OpContext kCtx;
-constexpr RetryOptions kQuick{
-    .tries_max = 4, .backoff_ms = 0, .throttle_backoff_ms = 0, .backoff_max_ms = 0};
+constexpr RetryOptions kQuick{.tries_max = 4,
+                              .throttled_tries_max = 4,
+                              .backoff_ms = 0,
+                              .throttle_backoff_ms = 0,
+                              .backoff_max_ms = 0};
 
 // As a server whose puts are conditional: a name that is taken is refused, whatever its bytes.
 class StrictNames final : public ForwardingStore {

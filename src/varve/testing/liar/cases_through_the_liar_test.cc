@@ -26,8 +26,11 @@ class Wire : public testing::Test {
   }
   // A saver whose requests pass the proxy; what it asks of the store, before retries, is traced.
   std::unique_ptr<lake::Lake> Saver() {
-    const store::RetryOptions brief{
-        .tries_max = 4, .backoff_ms = 1, .throttle_backoff_ms = 1, .backoff_max_ms = 5};
+    const store::RetryOptions brief{.tries_max = 4,
+                                    .throttled_tries_max = 4,
+                                    .backoff_ms = 1,
+                                    .throttle_backoff_ms = 1,
+                                    .backoff_max_ms = 5};
     traced_ = std::make_shared<TraceStore>(std::make_shared<store::RetryStore>(
         std::make_shared<store::S3Store>(fake::ClientConfig(liar_->endpoint())), brief,
         std::make_shared<store::Pacer>(1'000'000)));

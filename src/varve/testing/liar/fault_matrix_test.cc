@@ -159,8 +159,11 @@ class FaultMatrix : public testing::Test {
 
   // One that has learned nothing from lies before.
   void MakeClient() {
-    const store::RetryOptions brief{
-        .tries_max = 4, .backoff_ms = 1, .throttle_backoff_ms = 1, .backoff_max_ms = 5};
+    const store::RetryOptions brief{.tries_max = 4,
+                                    .throttled_tries_max = 4,
+                                    .backoff_ms = 1,
+                                    .throttle_backoff_ms = 1,
+                                    .backoff_max_ms = 5};
     client_ = std::make_unique<store::RetryStore>(
         std::make_shared<store::S3Store>(fake::ClientConfig(liar_->endpoint())), brief,
         std::make_shared<store::Pacer>(1'000'000));

@@ -42,8 +42,11 @@ std::vector<Lie> Lively() {
 }
 
 std::shared_ptr<store::ObjectStore> StoreAt(const std::string& endpoint) {
-  const store::RetryOptions brief{
-      .tries_max = 6, .backoff_ms = 1, .throttle_backoff_ms = 2, .backoff_max_ms = 5};
+  const store::RetryOptions brief{.tries_max = 6,
+                                  .throttled_tries_max = 6,
+                                  .backoff_ms = 1,
+                                  .throttle_backoff_ms = 2,
+                                  .backoff_max_ms = 5};
   return std::make_shared<store::RetryStore>(
       std::make_shared<store::S3Store>(fake::ClientConfig(endpoint)), brief,
       std::make_shared<store::Pacer>(1'000'000));
