@@ -262,11 +262,11 @@ TEST(CommitTest, MoveChunksMovesThoseAndNoOthers) {
     ASSERT_TRUE(encoded.ok());
     const auto decoded = DecodeCommit(encoded->object);
     ASSERT_TRUE(decoded.ok());
-    std::map<Digest, MovedChunk> moved;
+    std::map<Digest, ChunkPlace> moved;
     const ObjectId fresh = SampleId(random);
     for (const ChunkRow& row : commit.chunks) {
       if (random.Between(0, 1) == 0) continue;
-      MovedChunk& to = moved[row.digest];
+      ChunkPlace& to = moved[row.digest];
       to.row = row;
       to.row.offset = 100'000'000;
       to.pack = fresh;

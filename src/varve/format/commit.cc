@@ -508,7 +508,7 @@ Result<PackSet> DecodePackSet(ByteView suffix, uint64_t object_bytes) {
   return set;
 }
 
-Commit MoveChunks(const Commit& commit, const std::map<Digest, MovedChunk>& moved) {
+Commit MoveChunks(const Commit& commit, const std::map<Digest, ChunkPlace>& moved) {
   Commit next = commit;
   std::map<ObjectId, PackRow> packs;
   std::vector<ObjectId> pack_of(commit.chunks.size());

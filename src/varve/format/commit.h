@@ -139,13 +139,13 @@ Result<DecodedCommit> DecodeCommit(ByteView object);
 Commit ThinCommit(const Commit& commit, std::vector<LetGo> let_go);
 
 // Where a chunk lies now, and the length of that pack.
-struct MovedChunk {
-  ChunkRow row;  // Its pack ordinal is meaningless.
+struct ChunkPlace {
   ObjectId pack;
   uint64_t pack_object_bytes = 0;
+  ChunkRow row;  // Its pack ordinal is meaningless.
 };
 // `commit` with the chunks of `moved` (by digest) where they lie now; the others stay.
-Commit MoveChunks(const Commit& commit, const std::map<Digest, MovedChunk>& moved);
+Commit MoveChunks(const Commit& commit, const std::map<Digest, ChunkPlace>& moved);
 
 // The pack set alone, for garbage collection, from the last bytes of the object: it lies at the
 // end.

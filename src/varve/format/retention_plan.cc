@@ -60,6 +60,12 @@ Json ShareJson(const RetentionShare& share) {
           {"over", share.over}};
 }
 
+double DoubleFrom(const Json& json, const char* name, Fields& fields) {
+  if (json.is_object() && json.contains(name)) return fields.Double(json[name], name);
+  fields.Fail(std::string("field '") + name + "' is missing");
+  return 0;
+}
+
 RetentionShare ShareFrom(const Json& json, Fields& plan) {
   Fields fields(json.is_object() ? json : Json::object(), "a share");
   RetentionShare share;
@@ -68,9 +74,7 @@ RetentionShare ShareFrom(const Json& json, Fields& plan) {
   share.matched = fields.Number("matched");
   share.let_go = fields.Number("let_go");
   share.let_go_bytes = fields.Number("let_go_bytes");
-  share.limit_percent = json.is_object() && json.contains("limit_percent")
-                            ? fields.Double(json["limit_percent"], "limit_percent")
-                            : -1;
+  share.limit_percent = DoubleFrom(json, "limit_percent", fields);
   share.limit_bytes = fields.Number("limit_bytes");
   share.over = fields.Take("over", Json::value_t::boolean).get<bool>();
   if (!fields.status().ok() || !(share.limit_percent >= 0)) plan.Fail("a share is damaged");
@@ -110,18 +114,10 @@ RetentionPrice PriceFrom(const Json& json, Fields& plan) {
     }
     price.tiers.emplace_back(fields.Double(tier[0], "gb"), fields.Double(tier[1], "usd"));
   }
-  price.gb_bytes = json.is_object() && json.contains("gb_bytes")
-                       ? fields.Double(json["gb_bytes"], "gb_bytes")
-                       : 0;
+  price.gb_bytes = DoubleFrom(json, "gb_bytes", fields);
   if (!fields.status().ok() || !(price.gb_bytes >= 1) || price.tiers.empty())
     plan.Fail("its price is damaged");
   return price;
-}
-
-double UsdFrom(const Json& json, const char* name, Fields& fields) {
-  if (json.is_object() && json.contains(name)) return fields.Double(json[name], name);
-  fields.Fail(std::string("field '") + name + "' is missing");
-  return 0;
 }
 
 Json BillJson(const RetentionBill& bill) {
@@ -134,9 +130,9 @@ Json BillJson(const RetentionBill& bill) {
 RetentionBill BillFrom(const Json& json, Fields& plan) {
   Fields fields(json.is_object() ? json : Json::object(), "a bill");
   RetentionBill bill;
-  bill.now_month = UsdFrom(json, "usd_month_now", fields);
-  bill.saved_month = UsdFrom(json, "usd_month_saved", fields);
-  bill.early = UsdFrom(json, "usd_early", fields);
+  bill.now_month = DoubleFrom(json, "usd_month_now", fields);
+  bill.saved_month = DoubleFrom(json, "usd_month_saved", fields);
+  bill.early = DoubleFrom(json, "usd_early", fields);
   bill.first_bill = fields.Text("first_bill");
   if (!fields.status().ok()) plan.Fail(fields.status().error().message());
   return bill;
@@ -190,9 +186,9 @@ RetentionTier TierFrom(const Json& json, Fields& plan) {
   tier.priced = fields.Take("priced", Json::value_t::boolean).get<bool>();
   tier.proposed = fields.Take("proposed", Json::value_t::boolean).get<bool>();
   if (tier.priced) {
-    tier.once = UsdFrom(json, "usd_once", fields);
-    tier.saved_month = UsdFrom(json, "usd_month_saved", fields);
-    tier.break_even_days = UsdFrom(json, "break_even_days", fields);
+    tier.once = DoubleFrom(json, "usd_once", fields);
+    tier.saved_month = DoubleFrom(json, "usd_month_saved", fields);
+    tier.break_even_days = DoubleFrom(json, "break_even_days", fields);
   }
   if (!fields.status().ok()) plan.Fail(fields.status().error().message());
   return tier;

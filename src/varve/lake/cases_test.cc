@@ -20,10 +20,6 @@ using store::FaultStore;
 using store::MemoryStore;
 using MemoryPtr = std::shared_ptr<MemoryStore>;
 
-void Collect(const MemoryPtr& memory) {
-  VARVE_EXPECT_OK(GcOpen(memory)->CollectGarbage(kGcCtx, kGcNow));
-}
-
 // The store says no to every move of the head: nothing landed, for sure. Nothing is cleaned up.
 TEST(Case02, ARaceThatIsLostForSureDeletesNothing) {
   class Refusing final : public store::ForwardingStore {
@@ -138,7 +134,7 @@ TEST(Case09, ContentSavedAgainWhileItsOldCopyIsSwept) {
       VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "b@v2", 70, 80));
       VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a@v5", 1, 3));
       GcExpectLive(memory);
-      Collect(memory);
+      GcCollect(memory);
     }
     if (HasFailure()) return;
   }
@@ -220,12 +216,12 @@ struct Twice {
   void Adopt(IdSource& ids, const format::DecodedCommit& old, uint64_t version,
              const format::ObjectId& pack, uint64_t object_bytes,
              const std::vector<format::PackEntry>& entries) const {
-    std::map<hash::Digest, format::MovedChunk> moved;
+    std::map<hash::Digest, format::ChunkPlace> moved;
     for (const format::PackEntry& entry : entries) {
       moved[entry.digest] = {
-          {entry.digest, 0, entry.offset, entry.payload_bytes, entry.raw_bytes, entry.codec},
           pack,
-          object_bytes};
+          object_bytes,
+          {entry.digest, 0, entry.offset, entry.payload_bytes, entry.raw_bytes, entry.codec}};
     }
     const auto encoded = format::EncodeCommit(format::MoveChunks(old.commit, moved), &old.logical);
     ASSERT_TRUE(encoded.ok()) << encoded.error().ToString();
@@ -249,7 +245,7 @@ TEST(Case13, APackThatHoldsOneDigestTwice) {
       VARVE_EXPECT_OK(GcOpen(twice.memory)
                           ->Forget(kGcCtx, "a@v" + std::to_string(forgotten), "old", kGcAtOnce));
     }
-    Collect(twice.memory);
+    GcCollect(twice.memory);
     EXPECT_EQ(GcKeys(*twice.memory, "pack/").size(), 1U) << "the packs of before are gone";
     for (const uint64_t version : {1U, 2U}) {
       if (version == forgotten) continue;
@@ -292,7 +288,7 @@ TEST(Case15, ATagOnAVersionThatIsBeingForgottenAndCondemned) {
       hooked->before = nullptr;
       if (hooked->requests() - begun < at) break;  // There were fewer.
       EXPECT_NE(tagged.ok(), forgotten.ok()) << "one of them came first";
-      Collect(memory);
+      GcCollect(memory);
       const auto after = GcOpen(memory);
       if (tagged.ok()) {
         ++kept;
@@ -329,12 +325,7 @@ class Knowing final : public store::ForwardingStore {
 
 // Shuts writers of this release out: the feature first, then a collection that fences every head.
 void RaiseGate(const MemoryPtr& memory) {
-  const store::Key key{std::string(format::kDescriptorKey)};
-  const auto reply = memory->Get(kGcCtx, key, {});
-  auto descriptor = format::DecodeDescriptor(AsText(reply->body));
-  descriptor->features_write = {"lineage"};
-  VARVE_EXPECT_OK(
-      memory->Cas(kGcCtx, key, AsBytes(*format::EncodeDescriptor(*descriptor)), reply->info.etag));
+  GcAddFeature(*memory, &format::Descriptor::features_write);
   VARVE_EXPECT_OK(GcOpen(std::make_shared<Knowing>(memory))->CollectGarbage(kGcCtx, kGcNow));
 }
 
@@ -409,8 +400,8 @@ TEST(Case25, APackOfAnotherLakeIsRefusedAndACopyStandsAlone) {
   const auto source = GcOpen(owner);
   VARVE_EXPECT_OK(GcOpen(buyer)->CopyFrom(kGcCtx, *source, "b@v1"));
   VARVE_EXPECT_OK(source->Forget(kGcCtx, "b@v1", "sold", kGcAtOnce));
-  Collect(owner);
-  Collect(buyer);
+  GcCollect(owner);
+  GcCollect(buyer);
   VARVE_EXPECT_OK(GcLoads(*GcOpen(buyer), "b@v1", 7, 8));
   EXPECT_EQ(GcOpen(buyer)->Describe(kGcCtx, "b@v1")->entry.commit_id, entry.commit_id);
 }
@@ -435,11 +426,11 @@ TEST(Case26, IdsOfOneOrderCommittedInAnother) {
       sessions.push_back(std::move(session).value());
     }
     for (const size_t each : order) {
-      Collect(memory);
+      GcCollect(memory);
       const auto saved = sessions[each]->Commit(kGcCtx);
       ASSERT_TRUE(saved.ok()) << saved.error().ToString();
     }
-    Collect(memory);
+    GcCollect(memory);
     for (size_t place = 0; place < 3; ++place) {
       VARVE_EXPECT_OK(
           GcLoads(*GcOpen(memory), "a@v" + std::to_string(5 + place), 2, 90 + order[place]));
@@ -468,7 +459,7 @@ TEST(Case27, WhatIsEmptyHasNoChunk) {
   const format::Commit commit = GcCommit(memory, "a@v1").commit;
   EXPECT_TRUE(commit.chunks.empty() && commit.packs.empty());
   EXPECT_TRUE(GcKeys(*memory, "pack/").empty());
-  Collect(memory);
+  GcCollect(memory);
   const auto reader = GcOpen(memory);
   const auto version = reader->OpenAt(kGcCtx, "a@v1");
   ASSERT_TRUE(version.ok());

@@ -344,14 +344,8 @@ void ChunkWriter::Upload(OpenPack& pack) {
   ++packs_written_;
   const std::lock_guard lock(mutex_);
   for (const format::PackEntry& entry : pack.entries) {
-    ChunkPlace place;
-    place.pack = *id;
-    place.pack_object_bytes = pack.used_bytes;
-    place.row.digest = entry.digest;
-    place.row.offset = entry.offset - (PLANTED(21) ? format::kPackFrameHeaderBytes : 0);
-    place.row.payload_bytes = entry.payload_bytes;
-    place.row.raw_bytes = entry.raw_bytes;
-    place.row.codec = entry.codec;
+    ChunkPlace place{*id, pack.used_bytes, RowOf(entry)};
+    if (PLANTED(21)) place.row.offset -= format::kPackFrameHeaderBytes;
     places_.insert_or_assign(entry.digest, place);
   }
 }

@@ -25,12 +25,12 @@ namespace varve::lake {
 
 inline constexpr uint64_t kSaveMemoryBytesMin = 64 * kMiB;
 
-// Where a chunk lies.
-struct ChunkPlace {
-  format::ObjectId pack;
-  uint64_t pack_object_bytes = 0;
-  format::ChunkRow row;  // Its pack ordinal is meaningless here.
-};
+using format::ChunkPlace;
+
+// A frame of a pack as the row of a commit, without the pack's ordinal.
+inline format::ChunkRow RowOf(const format::PackEntry& entry) {
+  return {entry.digest, 0, entry.offset, entry.payload_bytes, entry.raw_bytes, entry.codec};
+}
 
 class ChunkWriter {
  public:

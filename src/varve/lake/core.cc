@@ -151,20 +151,21 @@ Result<Resolved> Resolve(const OpContext& ctx, Core& core, std::string_view addr
 }
 
 Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
-                                   const format::VersionEntry& entry) {
-  const store::Key key(format::MetaKey(entry.meta_id));
+                                   const format::ObjectId& meta_id, const hash::Digest& commit_id,
+                                   uint64_t version) {
+  const store::Key key(format::MetaKey(meta_id));
   auto reply = core.store->Get(ctx, key, {});
   if (!reply.ok()) {
     if (reply.error().code() != ErrorCode::kNotFound) return std::move(reply).error();
     return std::move(Error(ErrorCode::kCorrupt,
-                           "the commit object of v" + std::to_string(entry.version) + " is missing")
+                           "the commit object of v" + std::to_string(version) + " is missing")
                          .At("get", key.str()));
   }
   auto decoded = format::DecodeCommit(reply->body);
   if (!decoded.ok()) return std::move(decoded.error().At("decode commit", key.str()));
-  if (decoded->commit_id != entry.commit_id) {
+  if (decoded->commit_id != commit_id) {
     return std::move(Error(ErrorCode::kCorrupt, "the commit object is not the one that v" +
-                                                    std::to_string(entry.version) + " names")
+                                                    std::to_string(version) + " names")
                          .At("decode commit", key.str()));
   }
   ReadCommitReply result;

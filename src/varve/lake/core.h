@@ -66,8 +66,14 @@ struct ReadCommitReply {
   format::DecodedCommit decoded;
   Bytes object;
 };
+// kCorrupt: it is missing, damaged or another's. `version` is for the message.
 Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
-                                   const format::VersionEntry& entry);
+                                   const format::ObjectId& meta_id, const hash::Digest& commit_id,
+                                   uint64_t version);
+inline Result<ReadCommitReply> ReadCommit(const OpContext& ctx, Core& core,
+                                          const format::VersionEntry& entry) {
+  return ReadCommit(ctx, core, entry.meta_id, entry.commit_id, entry.version);
+}
 
 // Who reads a version races with whoever lets it go or lays its chunks out anew (thinning, repair,
 // repack), and with the collector after that. So what looks like damage is looked at once more: the

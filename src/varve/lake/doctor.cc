@@ -3,6 +3,7 @@
 #include "varve/format/control.h"
 #include "varve/format/gc_state.h"
 #include "varve/format/object_key.h"
+#include "varve/lake/heads.h"
 #include "varve/lake/probe.h"
 
 namespace varve::lake {
@@ -67,7 +68,7 @@ format::ProbeRecord ProbeRecordOf(const OpContext& ctx, const plan::StoreVerdict
   format::ProbeRecord record;
   record.shared_writing = verdict.safe;
   record.reason = verdict.reason;
-  record.time_ms = store_time_ms != 0 ? store_time_ms : ctx.clock().WallMs();
+  record.time_ms = StoreNow(ctx, store_time_ms);
   return record;
 }
 

@@ -13,44 +13,18 @@ namespace {
 
 constexpr size_t kSourcesMax = 8;   // Of one chunk.
 constexpr int kRelocationsMax = 8;  // Times a collector may condemn what a repair wrote.
-constexpr uint64_t kFooterSuffixBytes = 64 * kKiB;
-constexpr int kFooterReadsMax = 3;
-
-bool IsDamage(const Error& error) {
-  return error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kCorrupt;
-}
 
 Result<format::DecodedCommit> ReadTables(const OpContext& ctx, Core& core,
                                          const format::ObjectId& meta_id,
                                          const hash::Digest& commit_id) {
-  format::VersionEntry entry;
-  entry.meta_id = meta_id;
-  entry.commit_id = commit_id;
-  VARVE_TRY(ReadCommitReply read, ReadCommit(ctx, core, entry));
+  VARVE_TRY(ReadCommitReply read, ReadCommit(ctx, core, meta_id, commit_id, 0));
   return std::move(read.decoded);
 }
 
 // `commit` without the components of `let_go` that it still has.
 format::Commit WithoutComponents(const format::Commit& commit,
                                  const std::vector<std::string>& let_go, int64_t now_ms) {
-  std::map<std::string, format::LetGo> rows;
-  const auto note = [&](size_t item, const std::string& path, bool tensor) {
-    const std::string component = plan::ComponentOf(path, tensor);
-    if (commit.GoneBy(item) != nullptr ||
-        std::find(let_go.begin(), let_go.end(), component) == let_go.end()) {
-      return;
-    }
-    format::LetGo& row = rows[component];
-    row.component = component;
-    row.time_ms = now_ms;
-    row.by = "repair";
-    row.items.push_back(static_cast<uint32_t>(item));
-  };
-  for (size_t i = 0; i < commit.tensors.size(); ++i) note(i, commit.tensors[i].name, true);
-  for (size_t i = 0; i < commit.files.size(); ++i)
-    note(commit.tensors.size() + i, commit.files[i].path, false);
-  std::vector<format::LetGo> gone;
-  for (auto& [component, row] : rows) gone.push_back(std::move(row));
+  std::vector<format::LetGo> gone = LetGoRows(commit, let_go, {"", now_ms, "repair", "", {}});
   return gone.empty() ? commit : format::ThinCommit(commit, std::move(gone));
 }
 
@@ -227,25 +201,9 @@ Status FsckHealer::AddSourcesOfOtherPacks() {
                          [](const FsckPack& a, const format::ObjectId& b) { return a.id < b; });
     const bool is_named = named != survey_.packs.end() && named->id == id;
     if (is_named && !bad_packs_.contains(id)) return OkStatus();
-    const store::Key key(format::PackKey(id));
-    uint64_t suffix_bytes = kFooterSuffixBytes;
-    for (int read = 0; read < kFooterReadsMax; ++read) {
-      const auto reply = core_.store->Get(
-          ctx_, key, {.suffix_bytes = suffix_bytes, .if_none_match = std::nullopt});
-      if (!reply.ok()) return IsDamage(reply.error()) ? OkStatus() : Status(reply.error());
-      const auto pack = format::DecodePackIndex(reply->body, reply->info.bytes);
-      if (!pack.ok()) return OkStatus();
-      suffix_bytes = pack->suffix_bytes_needed;
-      for (const format::PackEntry& entry : pack->entries) {
-        format::ChunkRow row;
-        row.digest = entry.digest;
-        row.offset = entry.offset;
-        row.payload_bytes = entry.payload_bytes;
-        row.raw_bytes = entry.raw_bytes;
-        row.codec = entry.codec;
-        AddSource(row.digest, {&core_, id, row});
-      }
-      if (suffix_bytes == 0) return OkStatus();
+    VARVE_TRY(const FoundPack found, ReadPackIndex(ctx_, core_, id));
+    for (const format::PackEntry& entry : found.entries) {
+      AddSource(entry.digest, {&core_, id, RowOf(entry)});
     }
     return OkStatus();
   });
@@ -317,10 +275,7 @@ Status FsckHealer::Put() {
 Status FsckHealer::Settle() {
   VARVE_CHECK_OK(writer_->Finish());
   moved_.clear();
-  for (const hash::Digest& digest : put_) {
-    const ChunkPlace& place = writer_->place(digest);
-    moved_[digest] = {place.row, place.pack, place.pack_object_bytes};
-  }
+  for (const hash::Digest& digest : put_) moved_[digest] = writer_->place(digest);
   return OkStatus();
 }
 
@@ -332,7 +287,7 @@ Result<std::optional<Relay>> FsckHealer::WriteTables(const Job& job,
     return IsDamage(tables.error()) ? Result<std::optional<Relay>>(nothing) : tables.error();
   }
   const format::Commit& commit = tables->commit;
-  std::map<hash::Digest, format::MovedChunk> moves;
+  std::map<hash::Digest, format::ChunkPlace> moves;
   uint64_t lacking = 0;
   for (const format::ChunkRow& row : commit.chunks) {
     const bool wanted =
@@ -343,29 +298,15 @@ Result<std::optional<Relay>> FsckHealer::WriteTables(const Job& job,
   }
   if (job.replacement.has_value() && lacking > 0) return nothing;
   if (moves.empty() && !job.rewrite) return nothing;
-  const format::Commit next = [&] {
-    format::Commit made = format::MoveChunks(commit, moves);
-    made.origin = {survey_.names[job.at.name], job.at.version};
-    return made;
-  }();
-  VARVE_TRY(const format::EncodedCommit encoded, format::EncodeCommit(next, &tables->logical));
-  if (encoded.commit_id != job.at.commit_id) {
-    return Error(ErrorCode::kInternal, "mending would change a commit id");
-  }
-  Relay made;
-  made.version = job.at.version;
-  made.from = job.at.meta_id;
-  made.laid_out = job.at.laid_out;
-  made.full = job.at.full;
-  for (const format::LetGo& row : next.let_go) made.let_go.push_back(row.component);
-  VARVE_TRY(made.to, core_.ids.Next(ctx_, survey_.names[job.at.name]));
-  VARVE_TRY(const auto put,
-            core_.store->PutNew(ctx_, store::Key(format::MetaKey(made.to)), encoded.object));
-  static_cast<void>(put);
-  written_bytes_ += encoded.object.size();
-  used.push_back(made.to);
+  format::Commit next = format::MoveChunks(commit, moves);
+  next.origin = {survey_.names[job.at.name], job.at.version};
+  VARVE_TRY(WrittenCommit written, WriteAnew(ctx_, core_, survey_.names[job.at.name], next,
+                                             tables->logical, job.at.commit_id));
+  written_bytes_ += written.object_bytes;
+  used.push_back(written.meta_id);
   for (const auto& [digest, chunk] : moves) used.push_back(chunk.pack);
-  return std::optional(std::move(made));
+  return std::optional(Relay{job.at.version, job.at.meta_id, written.meta_id, job.at.laid_out,
+                             job.at.full, std::move(written.let_go)});
 }
 
 Status FsckHealer::MoveHead(const std::string& name, const std::vector<const Job*>& jobs) {
@@ -390,12 +331,7 @@ Status FsckHealer::MoveHead(const std::string& name, const std::vector<const Job
       return OkStatus();
     }
     if (condemned.ids.empty() || round >= kRelocationsMax) return done.error();
-    std::set<format::ObjectId> packs;
-    for (const auto& [digest, chunk] : moved_) {
-      if (std::binary_search(condemned.ids.begin(), condemned.ids.end(), chunk.pack)) {
-        packs.insert(chunk.pack);
-      }
-    }
+    const std::set<format::ObjectId> packs = CondemnedPacks(moved_, condemned);
     if (!packs.empty()) VARVE_CHECK_OK(writer_->Relocate(packs));
     VARVE_CHECK_OK(Settle());
     if (condemned.lists_gone) base_epoch = condemned.fresh_base;

@@ -94,7 +94,7 @@ class FsckHealer {
   std::map<hash::Digest, Source> chosen_;  // Read, and found sound.
   std::set<hash::Digest> put_;
   std::unique_ptr<ChunkWriter> writer_;
-  std::map<hash::Digest, format::MovedChunk> moved_;
+  std::map<hash::Digest, format::ChunkPlace> moved_;
   std::map<format::ObjectId, Outcome> packs_, commits_;
   std::set<const Job*> done_;
   uint64_t written_bytes_ = 0;

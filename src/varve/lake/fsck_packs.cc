@@ -11,13 +11,9 @@ namespace {
 using plan::Damage;
 
 constexpr size_t kBatchPacks = 64;
-constexpr uint64_t kFooterSuffixBytes = 64 * kKiB;
+constexpr uint64_t kFooterSuffixBytes = 64 * kKiB;  // Of the first read.
 constexpr int kFooterReadsMax = 3;
 constexpr size_t kNamedByMax = 8;
-
-bool IsDamage(const Error& error) {
-  return error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kCorrupt;
-}
 
 }  // namespace
 
@@ -29,11 +25,34 @@ Result<Bytes> ReadSoundPayload(const OpContext& ctx, Core& core, const format::O
   const auto got =
       core.store->GetRange(ctx, store::Key(format::PackKey(pack)), row.offset, payload);
   if (!got.ok()) return IsDamage(got.error()) ? Result<Bytes>(Bytes()) : got.error();
-  const BufferPool::Buffer raw = core.buffers.Take(row.raw_bytes);
-  const Status decoded = codec::DecodeChunk(row.codec, payload, raw.view());
-  if (!decoded.ok() && decoded.error().code() == ErrorCode::kUnsupported) return decoded.error();
-  if (!decoded.ok() || hash::Blake3Of(raw.view()) != row.digest) return Bytes();
-  return payload;
+  VARVE_TRY(const bool sound, IsSound(core, row, payload));
+  return sound ? std::move(payload) : Bytes();
+}
+
+Result<FoundPack> ReadPackIndex(const OpContext& ctx, Core& core, const format::ObjectId& id) {
+  FoundPack found;
+  uint64_t suffix_bytes = kFooterSuffixBytes;
+  for (int read = 0; read < kFooterReadsMax; ++read) {
+    const auto reply =
+        core.store->Get(ctx, store::Key(format::PackKey(id)),
+                        {.suffix_bytes = suffix_bytes, .if_none_match = std::nullopt});
+    if (!reply.ok()) {
+      if (!IsDamage(reply.error())) return reply.error();
+      found.there = reply.error().code() != ErrorCode::kNotFound;
+      return found;
+    }
+    found.bytes = reply->info.bytes;
+    found.read_bytes += reply->body.size();
+    auto index = format::DecodePackIndex(reply->body, reply->info.bytes);
+    if (!index.ok()) return found;
+    found.footer_sound = index->suffix_bytes_needed == 0;
+    if (found.footer_sound) {
+      found.entries = std::move(index->entries);
+      return found;
+    }
+    suffix_bytes = index->suffix_bytes_needed;
+  }
+  return found;
 }
 
 bool FsckPacks::Looked(const format::ObjectId& pack) const {
@@ -80,32 +99,15 @@ Status FsckPacks::Look(const OpContext& ctx, const FsckOptions& options, int64_t
 Status FsckPacks::LookAt(const OpContext& ctx, const FsckPack& pack, bool deep) {
   plan::PackLook look;
   look.stated_bytes = pack.object_bytes;
-  const std::string key = format::PackKey(pack.id);
-  std::vector<format::PackEntry> entries;
-  uint64_t footer_bytes = 0, suffix_bytes = kFooterSuffixBytes, read_bytes = 0;
-  for (int read = 0; read < kFooterReadsMax; ++read) {
-    const auto reply = core_.store->Get(
-        ctx, store::Key(key), {.suffix_bytes = suffix_bytes, .if_none_match = std::nullopt});
-    if (!reply.ok()) {
-      if (!IsDamage(reply.error())) return reply.error();
-      look.there = reply.error().code() != ErrorCode::kNotFound;
-      look.footer_sound = false;
-      break;
-    }
-    look.bytes = reply->info.bytes;
-    read_bytes += reply->body.size();
-    auto index = format::DecodePackIndex(reply->body, reply->info.bytes);
-    look.footer_sound = index.ok();
-    if (!index.ok() || index->suffix_bytes_needed == 0) {
-      if (index.ok()) entries = std::move(index->entries);
-      break;
-    }
-    suffix_bytes = index->suffix_bytes_needed;
-    look.footer_sound = false;  // Unless the next read shows it.
-  }
-  footer_bytes = format::PackFooterBytesMax(entries.size());
+  VARVE_TRY(const FoundPack found, ReadPackIndex(ctx, core_, pack.id));
+  look.there = found.there;
+  look.footer_sound = found.footer_sound;
+  look.bytes = found.bytes;
+  const std::vector<format::PackEntry>& entries = found.entries;
+  const uint64_t footer_bytes = format::PackFooterBytesMax(entries.size());
+  uint64_t read_bytes = found.read_bytes;
   if (look.there && survey_.Find(format::IdKind::kPack, pack.id) == nullptr) {
-    findings_.Add(Damage::kListingPartial, key, "");
+    findings_.Add(Damage::kListingPartial, format::PackKey(pack.id), "");
   }
   if (look.footer_sound && deep) {
     VARVE_CHECK_OK(ReadFrames(ctx, pack, entries, look.bytes - footer_bytes, look));
@@ -163,11 +165,9 @@ Status FsckPacks::ReadFrames(const OpContext& ctx, const FsckPack& pack,
       format::WritePackFrameHeader(entry, frame_header);
       const ByteView there = frame.first(format::kPackFrameHeaderBytes);
       if (!std::equal(there.begin(), there.end(), frame_header.begin())) ++look.frames_damaged;
-      const BufferPool::Buffer raw = core_.buffers.Take(entry.raw_bytes);
-      const Status decoded =
-          codec::DecodeChunk(entry.codec, frame.subspan(format::kPackFrameHeaderBytes), raw.view());
-      if (!decoded.ok() && decoded.error().code() == ErrorCode::kUnsupported) return decoded;
-      if (!decoded.ok() || hash::Blake3Of(raw.view()) != entry.digest) {
+      VARVE_TRY(const bool whole,
+                IsSound(core_, RowOf(entry), frame.subspan(format::kPackFrameHeaderBytes)));
+      if (!whole) {
         ++look.chunks_damaged;
         continue;
       }
@@ -249,11 +249,7 @@ Result<bool> FsckPacks::JudgeRow(const OpContext& ctx, const FsckCommit& commit,
 }
 
 Status FsckPacks::JudgeCommit(const OpContext& ctx, const FsckCommit& commit, bool deep) {
-  format::VersionEntry entry;
-  entry.version = commit.version;
-  entry.commit_id = commit.commit_id;
-  entry.meta_id = commit.meta_id;
-  const auto read = ReadCommit(ctx, core_, entry);
+  const auto read = ReadCommit(ctx, core_, commit.meta_id, commit.commit_id, commit.version);
   if (!read.ok()) return IsDamage(read.error()) ? OkStatus() : Status(read.error());
   const format::Commit& tables = read->decoded.commit;
   std::map<uint32_t, std::vector<uint32_t>> suspects;  // By pack ordinal: chunks.

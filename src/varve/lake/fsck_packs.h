@@ -56,6 +56,19 @@ class FsckPacks {
   std::set<format::ObjectId> bad_;
 };
 
+// The store's answer says that the object is not there or not whole; any other error is no finding.
+inline bool IsDamage(const Error& error) {
+  return error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kCorrupt;
+}
+
+// A pack as its footer describes it; what the footer costs to read grows with its chunks.
+struct FoundPack {
+  bool there = true, footer_sound = false;
+  uint64_t bytes = 0, read_bytes = 0;      // Of the object; of it read.
+  std::vector<format::PackEntry> entries;  // When the footer is sound.
+};
+Result<FoundPack> ReadPackIndex(const OpContext& ctx, Core& core, const format::ObjectId& id);
+
 // The payload of a chunk, when it is there, decodes and has its digest; empty when not. Other
 // trouble is an error.
 Result<Bytes> ReadSoundPayload(const OpContext& ctx, Core& core, const format::ObjectId& pack,

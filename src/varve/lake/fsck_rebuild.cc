@@ -7,6 +7,7 @@
 #include "varve/lake/fsck_packs.h"
 #include "varve/lake/fsck_run.h"
 #include "varve/lake/internal.h"
+#include "varve/lake/relayout.h"
 
 namespace varve::lake {
 namespace {
@@ -186,19 +187,15 @@ class Rebuilder {
       static_cast<void>(slot);
     }
     VARVE_CHECK_OK(writer->Finish());
-    std::map<hash::Digest, format::MovedChunk> moved;
+    std::map<hash::Digest, format::ChunkPlace> moved;
     for (const format::ChunkRow& row : commit.chunks) {
-      const ChunkPlace& place = writer->place(row.digest);
-      moved[row.digest] = {place.row, place.pack, place.pack_object_bytes};
+      moved[row.digest] = writer->place(row.digest);
     }
     const format::Commit renewed = format::MoveChunks(commit, moved);
-    VARVE_TRY(const auto encoded, format::EncodeCommit(renewed, &read->decoded.logical));
-    VARVE_TRY(found.entry.meta_id, core_.ids.Next(ctx_, report_.artifact));
-    VARVE_TRY(const auto put,
-              core_.store->PutNew(ctx_, store::Key(format::MetaKey(found.entry.meta_id)),
-                                  encoded.object));
-    static_cast<void>(put);
-    found.used = {found.entry.meta_id};
+    VARVE_TRY(const WrittenCommit written, WriteAnew(ctx_, core_, report_.artifact, renewed,
+                                                     read->decoded.logical, found.entry.commit_id));
+    found.entry.meta_id = written.meta_id;
+    found.used = {written.meta_id};
     for (const format::PackRow& pack : renewed.packs) found.used.push_back(pack.id);
     return OkStatus();
   }

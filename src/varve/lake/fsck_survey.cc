@@ -82,9 +82,7 @@ class Surveyor {
     }
     survey_.newest_epoch = state->epoch;
     // What was let go until a moment before it is no longer live, and may be on a list of it.
-    survey_.now_ms =
-        std::max(survey_.now_ms, reply->info.store_time_ms != 0 ? reply->info.store_time_ms
-                                                                : ctx_.clock().WallMs());
+    survey_.now_ms = std::max(survey_.now_ms, StoreNow(ctx_, reply->info.store_time_ms));
     survey_.state = std::move(state).value();
     return OkStatus();
   }
@@ -558,7 +556,7 @@ Result<bool> StillNamed(const OpContext& ctx, Core& core, const std::string& nam
     return now.error();
   }
   // What was let go after the survey began has its date after that, too.
-  now_ms = std::max(now_ms, now->store_time_ms != 0 ? now->store_time_ms : ctx.clock().WallMs());
+  now_ms = std::max(now_ms, StoreNow(ctx, now->store_time_ms));
   // Entries never change, so only layouts and tombstones can have let it go.
   const format::Head& head = now->head;
   for (const auto& [version, layout] : head.layouts) {

@@ -39,7 +39,7 @@ class Collector {
   Collector(Core& core, const GcOptions& options) : core_(core), options_(options) {}
 
   Result<GcReport> Run(const OpContext& ctx) {
-    VARVE_CHECK_OK(CheckGates(ctx));
+    VARVE_CHECK_OK(CheckMayCollect(ctx, core_, options_.apply));
     for (int round = 0; round < kRoundsMax; ++round) {
       VARVE_TRY(StateSnapshot at, ReadState(ctx));
       const store::Etag etag = at.etag;
@@ -58,23 +58,6 @@ class Collector {
   }
 
  private:
-  Status CheckGates(const OpContext& ctx) {
-    VARVE_TRY(const auto reply,
-              core_.store->Get(ctx, store::Key(std::string(format::kDescriptorKey)), {}));
-    VARVE_TRY(const format::Descriptor descriptor, format::DecodeDescriptor(AsText(reply.body)));
-    VARVE_TRY(const format::Gate gate, format::CheckGates(descriptor));
-    VARVE_CHECK_OK(format::CheckCollectorGate(descriptor));
-    if (gate != format::Gate::kReadWrite && options_.apply) {
-      return Error(ErrorCode::kUnsupported,
-                   "lake " + core_.store->Describe() +
-                       " has a feature this release cannot write; nothing was deleted, upgrade "
-                       "varve");
-    }
-    if (descriptor.lake_id == core_.descriptor.lake_id) return OkStatus();
-    return Error(ErrorCode::kCorrupt, "another lake is at " + core_.store->Describe() +
-                                          " than the one that was opened; nothing was deleted");
-  }
-
   Result<StateSnapshot> ReadState(const OpContext& ctx) {
     VARVE_TRY(const auto reply,
               core_.store->Get(ctx, store::Key(std::string(format::kGcStateKey)), {}));
@@ -112,7 +95,7 @@ class Collector {
     report_ = {};
     report_.epoch = at.state.epoch;
     report_.under_way = at.state.phase != format::GcPhase::kIdle;
-    const int64_t now_ms = at.store_time_ms != 0 ? at.store_time_ms : ctx.clock().WallMs();
+    const int64_t now_ms = StoreNow(ctx, at.store_time_ms);
     GcRoots roots(core_, now_ms, at.state.refs);
     VARVE_TRY(GcMark mark, MarkLive(ctx, core_, roots));
     VARVE_TRY(const GcCandidates found,

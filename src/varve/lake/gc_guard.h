@@ -7,6 +7,7 @@
 // Threads: any.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -29,6 +30,10 @@ struct Condemned {
   bool lists_gone = false;
   bool undecided = false;   // The collection that lists them may still let them off.
   uint64_t fresh_base = 0;  // For what is written from now on.
+
+  bool Has(const format::ObjectId& id) const {
+    return std::binary_search(ids.begin(), ids.end(), id);
+  }
 };
 
 class GcGuard {

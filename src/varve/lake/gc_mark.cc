@@ -77,11 +77,28 @@ class Marker {
 
 }  // namespace
 
+Status CheckMayCollect(const OpContext& ctx, Core& core, bool apply) {
+  VARVE_TRY(const auto reply,
+            core.store->Get(ctx, store::Key(std::string(format::kDescriptorKey)), {}));
+  VARVE_TRY(const format::Descriptor descriptor, format::DecodeDescriptor(AsText(reply.body)));
+  VARVE_TRY(const format::Gate gate, format::CheckGates(descriptor));
+  VARVE_CHECK_OK(format::CheckCollectorGate(descriptor));
+  if (gate != format::Gate::kReadWrite && apply) {
+    return Error(ErrorCode::kUnsupported,
+                 "lake " + core.store->Describe() +
+                     " has a feature this release cannot write; nothing was deleted, upgrade "
+                     "varve");
+  }
+  if (descriptor.lake_id == core.descriptor.lake_id) return OkStatus();
+  return Error(ErrorCode::kCorrupt, "another lake is at " + core.store->Describe() +
+                                        " than the one that was opened; nothing was deleted");
+}
+
 Status JudgeMissing(const OpContext& ctx, Core& core, const std::string& name,
                     const format::ObjectId& meta_id, uint64_t version) {
   VARVE_TRY(const HeadSnapshot now, core.heads.Read(ctx, name));
   // What was let go since has its date since.
-  GcRoots roots(core, now.store_time_ms != 0 ? now.store_time_ms : ctx.clock().WallMs(), 0);
+  GcRoots roots(core, StoreNow(ctx, now.store_time_ms), 0);
   VARVE_TRY(const GcRoots::Head head, roots.Walk(ctx, now.head));
   for (const GcRoots::Named& named : head.commits) {
     if (!named.live || named.meta_id != meta_id) continue;

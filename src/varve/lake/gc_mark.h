@@ -33,6 +33,10 @@ struct GcMark {
   std::vector<LetGo> let_go;
 };
 uint64_t BlockFingerprint(const format::ObjectId& id, uint64_t salt);
+// Reads lake.json anew: kUnsupported when this release may not collect here, or not `apply` what a
+// collection finds; kCorrupt when another lake is there by now. Nothing was deleted.
+Status CheckMayCollect(const OpContext& ctx, Core& core, bool apply);
+
 // kConflict with kGcAgain as its message: mark again.
 Result<GcMark> MarkLive(const OpContext& ctx, Core& core, GcRoots& roots);
 

@@ -430,12 +430,7 @@ TEST(Case14, OldHistoryStaysAsLongAsItIsNamed) {
 // Case 16: a feature, a head or an object that this build cannot judge.
 TEST(Case16, WhatItDoesNotUnderstandStopsIt) {
   const auto memory = GcLittered();
-  const store::Key descriptor_key("lake.json");
-  const auto reply = memory->Get(kGcCtx, descriptor_key, {});
-  auto descriptor = format::DecodeDescriptor(AsText(reply->body));
-  descriptor->features_gc = {"lineage"};
-  VARVE_EXPECT_OK(memory->Cas(kGcCtx, descriptor_key,
-                              AsBytes(*format::EncodeDescriptor(*descriptor)), reply->info.etag));
+  GcAddFeature(*memory, &format::Descriptor::features_gc);
   const std::set<std::string> packs = GcKeys(*memory, "pack/");
   const auto lake = GcOpen(memory);
   const auto report = lake->CollectGarbage(kGcCtx, kGcNow);

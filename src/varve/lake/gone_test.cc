@@ -34,26 +34,16 @@ Status StatusOf(const Result<T>& result) {
   return result.ok() ? OkStatus() : Status(result.error());
 }
 
-// Forgets and collects a@v1 before request `at` of `act`; until there are no more requests.
+// Forgets and collects a@v1 before each request of `act`.
 void AtEveryRequest(const std::function<Status(Lake&)>& act) {
-  bool struck = true;
   int gone = 0;
-  for (uint64_t at = 1; struck; ++at) {
-    SCOPED_TRACE("before request " + std::to_string(at));
-    ASSERT_LT(at, 60U);
-    const auto memory = LakeOfTwo();
-    const auto hooked = std::make_shared<HookStore>(memory);
-    const auto lake = GcOpen(hooked);
-    const uint64_t opened = hooked->requests();
-    hooked->before = [&](uint64_t request) {
-      if (request == opened + at) ForgetAndCollect(memory, "a@v1");
-    };
-    const Status done = act(*lake);
-    struck = hooked->requests() >= opened + at;
-    if (done.ok()) continue;
-    ExpectGone(done);
-    ++gone;
-  }
+  GcAtEveryRequest(
+      60, LakeOfTwo, [](const auto& memory) { ForgetAndCollect(memory, "a@v1"); }, act,
+      [&](const Status& done, Lake&, const auto&, bool) {
+        if (done.ok()) return;
+        ExpectGone(done);
+        ++gone;
+      });
   EXPECT_GT(gone, 1);
 }
 
@@ -63,29 +53,19 @@ TEST(Gone, ALoadOfAVersionThatIsCollectedUnderIt) {
 
 // Who asks for the latest gets the one before when it is collected under the asking.
 TEST(Gone, TheLatestThatIsCollectedUnderItsOpeningIsAnother) {
-  bool struck = true;
   std::set<uint64_t> opened_versions;
-  for (uint64_t at = 1; struck; ++at) {
-    SCOPED_TRACE("before request " + std::to_string(at));
-    ASSERT_LT(at, 60U);
-    const auto memory = LakeOfTwo();
-    const auto hooked = std::make_shared<HookStore>(memory);
-    const auto lake = GcOpen(hooked);
-    const uint64_t begun = hooked->requests();
-    hooked->before = [&](uint64_t request) {
-      if (request == begun + at) ForgetAndCollect(memory, "a@v2");
-    };
-    const auto opened = lake->OpenAt(kGcCtx, "a@latest");
-    struck = hooked->requests() >= begun + at;
-    ASSERT_TRUE(opened.ok()) << opened.error().ToString();
-    opened_versions.insert((*opened)->entry().version);
-    if (struck) {
-      EXPECT_EQ((*opened)->entry().version, 1U);
-      Bytes w(160), m(80);
-      VARVE_EXPECT_OK((*opened)->ReadTensors(kGcCtx, {{0, w}, {1, m}}));
-      EXPECT_EQ(w, RandomBytes(160, 1));
-    }
-  }
+  GcAtEveryRequest(
+      60, LakeOfTwo, [](const auto& memory) { ForgetAndCollect(memory, "a@v2"); },
+      [](Lake& lake) { return lake.OpenAt(kGcCtx, "a@latest"); },
+      [&](const auto& opened, Lake&, const auto&, bool struck) {
+        ASSERT_TRUE(opened.ok()) << opened.error().ToString();
+        opened_versions.insert((*opened)->entry().version);
+        if (!struck) return;
+        EXPECT_EQ((*opened)->entry().version, 1U);
+        Bytes w(160), m(80);
+        VARVE_EXPECT_OK((*opened)->ReadTensors(kGcCtx, {{0, w}, {1, m}}));
+        EXPECT_EQ(w, RandomBytes(160, 1));
+      });
   EXPECT_EQ(opened_versions, (std::set<uint64_t>{1, 2}));
 }
 

@@ -37,6 +37,14 @@ struct HeadSnapshot {
   int64_t store_time_ms = 0;  // The store's clock when it was read; 0: the store did not say.
 };
 
+// The store's clock, as an answer told it; ours where it did not say.
+inline int64_t StoreNow(const OpContext& ctx, int64_t store_time_ms) {
+  return store_time_ms != 0 ? store_time_ms : ctx.clock().WallMs();
+}
+inline int64_t StoreNow(const OpContext& ctx, const HeadSnapshot& snapshot) {
+  return StoreNow(ctx, snapshot.store_time_ms);
+}
+
 class Heads {
  public:
   Heads(store::ObjectStore& store, GcGuard& guard, IdSource& ids)

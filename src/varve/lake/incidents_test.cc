@@ -18,10 +18,6 @@ using store::FaultStore;
 using store::MemoryStore;
 using MemoryPtr = std::shared_ptr<MemoryStore>;
 
-void Collect(const MemoryPtr& memory) {
-  VARVE_EXPECT_OK(GcOpen(memory)->CollectGarbage(kGcCtx, kGcNow));
-}
-
 // One artifact with one version.
 MemoryPtr LakeOfOne() {
   auto memory = std::make_shared<MemoryStore>();
@@ -96,7 +92,7 @@ TEST(Incident02, TheHeadMovesLastAndRetentionDoesNotCountWhatIsNotCommitted) {
     hooked->before = [&](uint64_t request) {
       if (request != begun + at) return;
       VARVE_EXPECT_OK(keeper->Retain(kGcCtx, policies, {}, "keeper"));
-      Collect(fresh);
+      GcCollect(fresh);
       const auto seen = keeper->Describe(kGcCtx, "a@latest");
       ASSERT_TRUE(seen.ok()) << seen.error().ToString();
       const uint64_t version = seen->entry.version;
@@ -211,10 +207,10 @@ TEST(Incident15, ARequestThatWakesAfterRetentionAndCollections) {
     const auto other = GcOpen(memory);
     if (struck) {
       VARVE_EXPECT_OK(other->Forget(kGcCtx, "a@v4", "its base", kGcAtOnce));
-      Collect(memory);
+      GcCollect(memory);
       VARVE_EXPECT_OK(GcSave(*other, "c", 50, 51));
       VARVE_EXPECT_OK(other->Forget(kGcCtx, "c@v1", "litter", kGcAtOnce));
-      Collect(memory);
+      GcCollect(memory);
       faulty->Settle();
     }
     // What a head names now is there and whole.
@@ -226,7 +222,7 @@ TEST(Incident15, ARequestThatWakesAfterRetentionAndCollections) {
       VARVE_EXPECT_OK(GcLoads(*reader, "a@v5", 2, 99));
     }
     VARVE_EXPECT_OK(GcLoads(*reader, "a@v2", 1, 2));
-    Collect(memory);
+    GcCollect(memory);
     VARVE_EXPECT_OK(GcLoads(*reader, "a@v2", 1, 2));
     if (HasFailure()) return;
   }
@@ -311,15 +307,15 @@ TEST(Incident18, ASaveLongerThanTheGraceIsWholeOrNotThere) {
       const uint64_t begun = hooked->requests();
       hooked->before = [&](uint64_t request) {
         if (request != begun + at) return;
-        Collect(memory);
+        GcCollect(memory);
         VARVE_EXPECT_OK(GcSave(*GcOpen(memory), "c", 50, at));
         VARVE_EXPECT_OK(GcOpen(memory)->Forget(kGcCtx, "c@v1", "litter", kGcAtOnce));
-        Collect(memory);
+        GcCollect(memory);
       };
       const auto saved = GcSave(*lake, "a", 77, 78, hold);
       requests = std::max(requests, hooked->requests() - begun);
       hooked->before = nullptr;
-      Collect(memory);
+      GcCollect(memory);
       const auto reader = GcOpen(memory);
       if (saved.ok()) {
         ++whole;
@@ -361,7 +357,7 @@ TEST(Incident19, ASharedChunkIsCondemnedUnderTheSave) {
       requests = std::max(requests, hooked->requests() - begun);
       hooked->before = nullptr;
       if (!saved.has_value()) break;  // It made fewer requests.
-      Collect(memory);
+      GcCollect(memory);
       const auto reader = GcOpen(memory);
       if (saved->ok()) {
         ++whole;
@@ -417,7 +413,7 @@ TEST(Incident21, TheRootsAreEveryHeadOfTheLake) {
     ASSERT_TRUE(memory->Damage(head, 40));  // Heals it.
     EXPECT_EQ(GcKeys(*memory, "pack/"), before) << head;
   }
-  Collect(memory);
+  GcCollect(memory);
   EXPECT_LT(GcKeys(*memory, "pack/").size(), before.size());
   live();
 }
@@ -489,10 +485,10 @@ TEST(Incident23, AKilledCollectionLeavesACleanLake) {
           ADD_FAILURE() << plan::RuleOf(finding.kind).name << " " << finding.object << ": "
                         << finding.detail;
         }
-        if (look == 0) Collect(memory);
+        if (look == 0) GcCollect(memory);
       }
       faulty->Settle();
-      Collect(memory);
+      GcCollect(memory);
       GcExpectLive(memory);
       GcExpectClean(memory);
       if (HasFailure()) return;

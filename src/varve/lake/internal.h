@@ -64,6 +64,9 @@ Status ReadChunks(const OpContext& ctx, Core& core, const format::Commit& commit
                   const std::vector<ChunkRead>& reads,
                   const std::function<void(uint64_t raw_bytes)>& on_bytes);
 
+// Whether a payload decodes to bytes of the row's digest. kUnsupported: a newer release's codec.
+Result<bool> IsSound(Core& core, const format::ChunkRow& row, ByteView payload);
+
 Result<std::unique_ptr<OpenVersion>> OpenVersionAt(const OpContext& ctx,
                                                    const std::shared_ptr<Core>& core,
                                                    std::string_view address);

@@ -82,9 +82,7 @@ Status Relocate(const Publication& publication, const Condemned& condemned) {
   format::Commit& commit = *publication.commit;
   std::set<format::ObjectId> packs;
   for (const format::PackRow& pack : commit.packs) {
-    if (std::binary_search(condemned.ids.begin(), condemned.ids.end(), pack.id)) {
-      packs.insert(pack.id);
-    }
+    if (condemned.Has(pack.id)) packs.insert(pack.id);
   }
   if (packs.empty()) return OkStatus();  // Only the commit object itself.
   VARVE_CHECK_OK(publication.writer->Relocate(packs));

@@ -97,4 +97,11 @@ Status ReadChunks(const OpContext& ctx, Core& core, const format::Commit& commit
   return core.transfers.ReadRanges(ctx, ranges, handlers);
 }
 
+Result<bool> IsSound(Core& core, const format::ChunkRow& row, ByteView payload) {
+  const BufferPool::Buffer raw = core.buffers.Take(row.raw_bytes);
+  const Status decoded = codec::DecodeChunk(row.codec, payload, raw.view());
+  if (!decoded.ok() && decoded.error().code() == ErrorCode::kUnsupported) return decoded.error();
+  return decoded.ok() && hash::Blake3Of(raw.view()) == row.digest;
+}
+
 }  // namespace varve::lake

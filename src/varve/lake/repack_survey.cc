@@ -30,8 +30,7 @@ class Surveyor {
     const store::Key state_key{std::string(format::kGcStateKey)};
     VARVE_TRY(const auto reply, core_.store->Get(ctx_, state_key, {}));
     VARVE_TRY(const format::GcState state, format::DecodeGcState(AsText(reply.body)));
-    survey_.now_ms =
-        reply.info.store_time_ms != 0 ? reply.info.store_time_ms : ctx_.clock().WallMs();
+    survey_.now_ms = StoreNow(ctx_, reply.info.store_time_ms);
     roots_.emplace(core_, survey_.now_ms, state.refs);
     VARVE_TRY(survey_.names, roots_->List(ctx_));
     VARVE_CHECK_OK(core_.transfers.ForEach(ctx_, survey_.names.size(),
@@ -88,7 +87,8 @@ class Surveyor {
     RepackSurvey::Commit& commit = survey_.commits[index];
     std::erase_if(commit.packs, [&](uint32_t pack) { return !survey_.packs[pack].suspect; });
     if (commit.packs.empty()) return OkStatus();
-    const auto read = ReadCommitAt(ctx_, core_, commit.at);
+    const auto read =
+        ReadCommit(ctx_, core_, commit.at.meta_id, commit.at.commit_id, commit.at.version);
     if (!read.ok()) return Missing(commit, read.error(), ErrorCode::kCorrupt);
     commit.object_bytes = read->object.size();
     commit.fixed = commit.fixed || read->decoded.min_writer > format::kFormatVersion;
@@ -160,15 +160,6 @@ class Surveyor {
 };
 
 }  // namespace
-
-Result<ReadCommitReply> ReadCommitAt(const OpContext& ctx, Core& core,
-                                     const GcRoots::Named& named) {
-  format::VersionEntry entry;
-  entry.version = named.version;
-  entry.meta_id = named.meta_id;
-  entry.commit_id = named.commit_id;
-  return ReadCommit(ctx, core, entry);
-}
 
 Result<RepackSurvey> SurveyForRepack(const OpContext& ctx, Core& core, uint32_t dead_percent,
                                      const std::set<format::ObjectId>& damaged) {

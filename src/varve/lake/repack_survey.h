@@ -52,7 +52,4 @@ inline constexpr uint32_t kLifetimesMax = 8;  // The last is shared by all compo
 Result<RepackSurvey> SurveyForRepack(const OpContext& ctx, Core& core, uint32_t dead_percent,
                                      const std::set<format::ObjectId>& damaged);
 
-// The commit object of a version where its chunks lie now.
-Result<ReadCommitReply> ReadCommitAt(const OpContext& ctx, Core& core, const GcRoots::Named& named);
-
 }  // namespace varve::lake

@@ -137,10 +137,13 @@ void ExpectNothingDamaged(const std::shared_ptr<MemoryStore>& memory) {
 }
 
 void CollectTwice(const std::shared_ptr<MemoryStore>& memory) {
-  for (int i = 0; i < 2; ++i) {
-    const auto report = GcOpen(memory)->CollectGarbage(kGcCtx, kGcNow);
-    EXPECT_TRUE(report.ok()) << report.error().ToString();
-  }
+  for (int i = 0; i < 2; ++i) GcCollect(memory);
+}
+
+// By another process.
+void RepackAndCollect(const std::shared_ptr<MemoryStore>& memory) {
+  VARVE_EXPECT_OK(GcOpen(memory)->Repack(kGcCtx, kRepackNow));
+  CollectTwice(memory);
 }
 
 // From whatever is there now: one repack more, and all is as it should be.
@@ -241,41 +244,31 @@ TEST(RepackLake, AFaultAtEveryRequest) {
 void AtEveryRequest(const std::function<void(const std::shared_ptr<MemoryStore>&)>& act,
                     const std::function<void(const std::shared_ptr<MemoryStore>&)>& after = {},
                     bool as_it_was = true) {
-  bool struck = true;
-  for (uint64_t at = 1; struck; ++at) {
-    ASSERT_LT(at, 300U);
-    SCOPED_TRACE("before request " + std::to_string(at));
+  std::map<std::string, std::string> ids;
+  const auto make = [&] {
     const auto memory = HalfDead();
-    auto ids = CommitIds(memory);
-    const auto hooked = std::make_shared<HookStore>(memory);
-    const auto lake = GcOpen(hooked);
-    const uint64_t opened = hooked->requests();
-    hooked->before = [&](uint64_t request) {
-      if (request == opened + at) act(memory);
-    };
-    const auto report = lake->Repack(kGcCtx, kRepackNow);
-    struck = hooked->requests() >= opened + at;
-    // Others were faster four times; else it is done.
-    if (!report.ok()) {
-      EXPECT_EQ(report.error().code(), ErrorCode::kConflict) << report.error().ToString();
-    }
-    for (const auto& [version, id] : CommitIds(memory)) {
-      const auto [known, fresh] = ids.emplace(version, id);
-      EXPECT_EQ(known->second, id);
-    }
-    if (after && struck) after(memory);
-    ExpectGoesOn(memory, ids, as_it_was);
-  }
+    ids = CommitIds(memory);
+    return memory;
+  };
+  GcAtEveryRequest(
+      300, make, act, [](Lake& lake) { return lake.Repack(kGcCtx, kRepackNow); },
+      [&](const auto& report, Lake&, const auto& memory, bool struck) {
+        // Others were faster four times; else it is done.
+        if (!report.ok()) {
+          EXPECT_EQ(report.error().code(), ErrorCode::kConflict) << report.error().ToString();
+        }
+        for (const auto& [version, id] : CommitIds(memory)) {
+          const auto [known, fresh] = ids.emplace(version, id);
+          EXPECT_EQ(known->second, id);
+        }
+        if (after && struck) after(memory);
+        ExpectGoesOn(memory, ids, as_it_was);
+      });
 }
 
 TEST(RepackLake, ACollectionBeforeEveryRequest) { AtEveryRequest(CollectTwice); }
 
-TEST(RepackLake, AnotherRepackBeforeEveryRequest) {
-  AtEveryRequest([](const auto& memory) {
-    VARVE_EXPECT_OK(GcOpen(memory)->Repack(kGcCtx, kRepackNow));
-    CollectTwice(memory);
-  });
-}
+TEST(RepackLake, AnotherRepackBeforeEveryRequest) { AtEveryRequest(RepackAndCollect); }
 
 TEST(RepackLake, ASaveThatReusesBeforeEveryRequest) {
   AtEveryRequest([](const auto& memory) { VARVE_EXPECT_OK(GcSave(*GcOpen(memory), "a", 1, 44)); },
@@ -289,31 +282,19 @@ TEST(RepackLake, ASaveThatReusesBeforeEveryRequest) {
 // A save learned of the old pack before a repack and a collection took it.
 TEST(RepackLake, ASaveAroundARepackAndACollection) {
   for (const auto hold : {SaveSession::Hold::kCopy, SaveSession::Hold::kBorrow}) {
-    bool struck = true;
-    for (uint64_t at = 1; struck; ++at) {
-      ASSERT_LT(at, 60U);
-      SCOPED_TRACE("before request " + std::to_string(at));
-      const auto memory = HalfDead();
-      const auto hooked = std::make_shared<HookStore>(memory);
-      const auto lake = GcOpen(hooked);
-      const uint64_t opened = hooked->requests();
-      hooked->before = [&](uint64_t request) {
-        if (request != opened + at) return;
-        VARVE_EXPECT_OK(GcOpen(memory)->Repack(kGcCtx, kRepackNow));
-        CollectTwice(memory);
-      };
-      const auto saved = GcSave(*lake, "a", 1, 44, hold);
-      struck = hooked->requests() >= opened + at;
-      if (saved.ok()) {
-        VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a@v4", 1, 44));
-      } else {
-        EXPECT_EQ(hold, SaveSession::Hold::kCopy);  // Its own packs were younger than no grace.
-        EXPECT_EQ(saved.error().code(), ErrorCode::kConflict) << saved.error().ToString();
-      }
-      CollectTwice(memory);
-      if (saved.ok()) VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a@v4", 1, 44));
-      ExpectWhole(memory);
-    }
+    GcAtEveryRequest(
+        60, HalfDead, RepackAndCollect, [&](Lake& lake) { return GcSave(lake, "a", 1, 44, hold); },
+        [&](const auto& saved, Lake&, const auto& memory, bool) {
+          if (saved.ok()) {
+            VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a@v4", 1, 44));
+          } else {
+            EXPECT_EQ(hold, SaveSession::Hold::kCopy);  // Its own packs were younger than no grace.
+            EXPECT_EQ(saved.error().code(), ErrorCode::kConflict) << saved.error().ToString();
+          }
+          CollectTwice(memory);
+          if (saved.ok()) VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a@v4", 1, 44));
+          ExpectWhole(memory);
+        });
   }
 }
 
@@ -335,31 +316,19 @@ TEST(RepackLake, AnUndeleteBeforeEveryRequest) {
 // And the other way round: a repack before each request of an undelete.
 TEST(RepackLake, BeforeEveryRequestOfAnUndelete) {
   for (const char* address : {"a@v3", "c@v2", "d@v2"}) {
-    bool struck = true;
-    for (uint64_t at = 1; struck; ++at) {
-      ASSERT_LT(at, 60U);
-      SCOPED_TRACE(std::string(address) + " before request " + std::to_string(at));
-      const auto memory = HalfDead();
-      const auto hooked = std::make_shared<HookStore>(memory);
-      const auto lake = GcOpen(hooked);
-      const uint64_t opened = hooked->requests();
-      hooked->before = [&](uint64_t request) {
-        if (request != opened + at) return;
-        VARVE_EXPECT_OK(GcOpen(memory)->Repack(kGcCtx, kRepackNow));
-        CollectTwice(memory);
-      };
-      const Status back = lake->Undelete(kGcCtx, address);
-      struck = hooked->requests() >= opened + at;
-      hooked->before = {};
-      if (!back.ok()) VARVE_EXPECT_OK(lake->Undelete(kGcCtx, address));
-      CollectTwice(memory);
-      ExpectWhole(memory);
-      if (address[0] == 'a')
-        VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), address, 1, 3));
-      else
-        VARVE_EXPECT_OK(
-            LoadPart(*GcOpen(memory), address, 1, RandomBytes(80, address[0] == 'c' ? 102 : 142)));
-    }
+    SCOPED_TRACE(address);
+    GcAtEveryRequest(
+        60, HalfDead, RepackAndCollect, [&](Lake& lake) { return lake.Undelete(kGcCtx, address); },
+        [&](const Status& back, Lake& lake, const auto& memory, bool) {
+          if (!back.ok()) VARVE_EXPECT_OK(lake.Undelete(kGcCtx, address));
+          CollectTwice(memory);
+          ExpectWhole(memory);
+          if (address[0] == 'a')
+            VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), address, 1, 3));
+          else
+            VARVE_EXPECT_OK(LoadPart(*GcOpen(memory), address, 1,
+                                     RandomBytes(80, address[0] == 'c' ? 102 : 142)));
+        });
   }
 }
 
@@ -377,29 +346,30 @@ TEST(RepackLake, ForgettingAndThinningBeforeEveryRequest) {
 
 // A retention that was planned and read before a repack moved what it read.
 TEST(RepackLake, BeforeEveryRequestOfAThinning) {
-  bool struck = true;
-  for (uint64_t at = 1; struck; ++at) {
-    ASSERT_LT(at, 100U);
-    SCOPED_TRACE("before request " + std::to_string(at));
+  const auto make = [] {
     const auto memory = HalfDead();
     VARVE_EXPECT_OK(SaveParts(*GcOpen(memory), 4));
-    const auto hooked = std::make_shared<HookStore>(memory);
-    const auto lake = GcOpen(hooked);
-    const uint64_t opened = hooked->requests();
-    hooked->before = [&](uint64_t request) {
-      if (request != opened + at) return;
-      VARVE_EXPECT_OK(GcOpen(memory)->Repack(kGcCtx, kRepackNow));
-      CollectTwice(memory);
-    };
-    const Status thinned = Thin(*lake, kHourMs);
-    struck = hooked->requests() >= opened + at;
-    hooked->before = {};
-    if (!thinned.ok()) VARVE_EXPECT_OK(Thin(*lake, kHourMs));
-    CollectTwice(memory);
-    VARVE_EXPECT_OK(lake->Undelete(kGcCtx, "c@v3"));
-    VARVE_EXPECT_OK(LoadPart(*GcOpen(memory), "c@v3", 1, RandomBytes(80, 103)));
-    ExpectWhole(memory);
-  }
+    return memory;
+  };
+  GcAtEveryRequest(
+      100, make, RepackAndCollect, [](Lake& lake) { return Thin(lake, kHourMs); },
+      [](const Status& thinned, Lake& lake, const auto& memory, bool) {
+        if (!thinned.ok()) VARVE_EXPECT_OK(Thin(lake, kHourMs));
+        CollectTwice(memory);
+        VARVE_EXPECT_OK(lake.Undelete(kGcCtx, "c@v3"));
+        VARVE_EXPECT_OK(LoadPart(*GcOpen(memory), "c@v3", 1, RandomBytes(80, 103)));
+        ExpectWhole(memory);
+      });
+}
+
+// The lake was opened before a newer release shut this one out: nothing is copied in vain.
+TEST(RepackLake, AFeatureThatCameSinceItWasOpenedStopsIt) {
+  const auto memory = HalfDead();
+  const auto lake = GcOpen(memory);
+  GcAddFeature(*memory, &format::Descriptor::features_write);
+  const std::set<std::string> before = GcKeys(*memory, "");
+  EXPECT_EQ(lake->Repack(kGcCtx, kRepackNow).error().code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(GcKeys(*memory, ""), before);
 }
 
 // Who opened a version before, and who is in the middle of something, finds the chunks.
@@ -425,22 +395,9 @@ TEST(RepackLake, ReadersFollow) {
       },
   };
   for (size_t act = 0; act < acts.size(); ++act) {
-    bool struck = true;
-    for (uint64_t at = 1; struck; ++at) {
-      ASSERT_LT(at, 60U);
-      SCOPED_TRACE("act " + std::to_string(act) + " before request " + std::to_string(at));
-      const auto memory = HalfDead();
-      const auto hooked = std::make_shared<HookStore>(memory);
-      const auto lake = GcOpen(hooked);
-      const uint64_t opened = hooked->requests();
-      hooked->before = [&](uint64_t request) {
-        if (request != opened + at) return;
-        VARVE_EXPECT_OK(GcOpen(memory)->Repack(kGcCtx, kRepackNow));
-        CollectTwice(memory);
-      };
-      VARVE_EXPECT_OK(acts[act](*lake));
-      struck = hooked->requests() >= opened + at;
-    }
+    SCOPED_TRACE("act " + std::to_string(act));
+    GcAtEveryRequest(60, HalfDead, RepackAndCollect, acts[act],
+                     [](const Status& done, Lake&, const auto&, bool) { VARVE_EXPECT_OK(done); });
   }
 }
 

@@ -22,8 +22,6 @@ Status EditHead(const OpContext& ctx, Core& core, std::string_view name,
                 const std::function<Status(format::Head&)>& edit);
 // kGone when `version` was let go.
 Status CheckLive(const format::Head& head, uint64_t version);
-// The store's clock where it says, else this machine's.
-int64_t StoreNow(const OpContext& ctx, const HeadSnapshot& snapshot);
 
 Status ForgetVersion(const OpContext& ctx, Core& core, std::string_view address,
                      const std::string& reason, const ForgetOptions& options);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "varve/base/planted.h"
+#include "varve/lake/relayout.h"
 #include "varve/lake/retention.h"
 #include "varve/plan/component.h"
 
@@ -68,7 +69,7 @@ class Applier {
   Status CheckAge() {
     VARVE_TRY(const auto info,
               core_.store->Head(ctx_, store::Key{std::string(format::kDescriptorKey)}));
-    now_ms_ = info.store_time_ms != 0 ? info.store_time_ms : ctx_.clock().WallMs();
+    now_ms_ = StoreNow(ctx_, info.store_time_ms);
     if (now_ms_ - plan_.as_of_ms > kPlanAgeMsMax) {
       return Error(ErrorCode::kInvalidArgument,
                    "the plan is " + std::to_string((now_ms_ - plan_.as_of_ms) / 3'600'000) +
@@ -234,24 +235,8 @@ class Applier {
     VARVE_TRY(const format::VersionEntry entry, core_.heads.Find(ctx_, head, item.version));
     VARVE_TRY(const ReadCommitReply read, ReadCommit(ctx_, core_, entry));
     const format::Commit& commit = read.decoded.commit;
-    std::map<std::string, format::LetGo> rows;
-    const auto note = [&](size_t i, const std::string& path, bool tensor) {
-      const std::string component = plan::ComponentOf(path, tensor);
-      if (commit.GoneBy(i) != nullptr ||
-          std::find(item.let_go.begin(), item.let_go.end(), component) == item.let_go.end())
-        return;
-      format::LetGo& row = rows[component];
-      row.component = component;
-      row.time_ms = now_ms_;
-      row.by = options_.by;
-      row.policy = item.policy;
-      row.items.push_back(static_cast<uint32_t>(i));
-    };
-    for (size_t i = 0; i < commit.tensors.size(); ++i) note(i, commit.tensors[i].name, true);
-    for (size_t i = 0; i < commit.files.size(); ++i)
-      note(commit.tensors.size() + i, commit.files[i].path, false);
-    std::vector<format::LetGo> let_go;
-    for (auto& [component, row] : rows) let_go.push_back(std::move(row));
+    std::vector<format::LetGo> let_go =
+        LetGoRows(commit, item.let_go, {"", now_ms_, options_.by, item.policy, {}});
     if (let_go.size() != item.let_go.size() ||
         let_go.size() + commit.let_go.size() > format::kLetGoMax) {
       return Error(ErrorCode::kConflict, "the components of " + item.artifact + "@v" +
@@ -259,22 +244,15 @@ class Applier {
                                              " are not those of the plan; make a new one");
     }
     const format::Commit thin = format::ThinCommit(commit, std::move(let_go));
-    VARVE_TRY(const format::EncodedCommit encoded,
-              format::EncodeCommit(thin, &read.decoded.logical));
-    if (encoded.commit_id != entry.commit_id) {
-      return Error(ErrorCode::kInternal,
-                   "thinning changed the commit id of '" + item.artifact + "'");
-    }
+    VARVE_TRY(WrittenCommit written,
+              WriteAnew(ctx_, core_, item.artifact, thin, read.decoded.logical, entry.commit_id));
     ThinVersion made;
     made.version = item.version;
     made.from = entry.meta_id;
     made.grace_ms = item.grace_ms;
-    for (const format::LetGo& row : thin.let_go) made.let_go.push_back(row.component);
-    VARVE_TRY(made.meta_id, core_.ids.Next(ctx_, item.artifact));
-    VARVE_TRY(const auto put,
-              core_.store->PutNew(ctx_, store::Key(format::MetaKey(made.meta_id)), encoded.object));
-    static_cast<void>(put);
-    written_bytes += encoded.object.size();
+    made.let_go = std::move(written.let_go);
+    made.meta_id = written.meta_id;
+    written_bytes += written.object_bytes;
     used.push_back(made.meta_id);
     for (const format::PackRow& pack : thin.packs) used.push_back(pack.id);
     if (PLANTED(64)) used.clear();

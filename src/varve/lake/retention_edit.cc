@@ -85,10 +85,6 @@ Result<format::Commit> CheckThere(const OpContext& ctx, Core& core,
 
 }  // namespace
 
-int64_t StoreNow(const OpContext& ctx, const HeadSnapshot& snapshot) {
-  return snapshot.store_time_ms != 0 ? snapshot.store_time_ms : ctx.clock().WallMs();
-}
-
 Status CheckLive(const format::Head& head, uint64_t version) {
   if (!head.forgotten.contains(version)) return OkStatus();
   return Error(ErrorCode::kGone, WhyForgotten(head, version));

@@ -5,8 +5,10 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
+#include "varve/format/control.h"
 #include "varve/format/object_key.h"
 #include "varve/lake/lake.h"
 #include "varve/store/fault/fault_store.h"
@@ -94,6 +96,35 @@ inline std::unique_ptr<Lake> GcOpen(std::shared_ptr<store::ObjectStore> store) {
   return std::move(opened).value();
 }
 
+inline void GcCollect(const std::shared_ptr<store::MemoryStore>& memory) {
+  const auto report = GcOpen(memory)->CollectGarbage(kGcCtx, kGcNow);
+  EXPECT_TRUE(report.ok()) << report.error().ToString();
+}
+
+// `act(lake)` on a lake over `make()`, with `strike(memory)` by another process before one of its
+// requests: before each in turn, until it makes no more. After each
+// `check(what act gave, lake, memory, whether it was struck)`.
+template <typename Make, typename Strike, typename Act, typename Check>
+void GcAtEveryRequest(uint64_t requests_max, const Make& make, const Strike& strike, const Act& act,
+                      const Check& check) {
+  bool struck = true;
+  for (uint64_t at = 1; struck; ++at) {
+    ASSERT_LT(at, requests_max);
+    SCOPED_TRACE("before request " + std::to_string(at));
+    const std::shared_ptr<store::MemoryStore> memory = make();
+    const auto hooked = std::make_shared<HookStore>(memory);
+    const auto lake = GcOpen(hooked);
+    const uint64_t opened = hooked->requests();
+    hooked->before = [&](uint64_t request) {
+      if (request == opened + at) strike(memory);
+    };
+    auto done = act(*lake);
+    struck = hooked->requests() >= opened + at;
+    hooked->before = {};
+    check(done, *lake, memory, struck);
+  }
+}
+
 // A version of two tensors: `w` from one seed, `m` from another.
 inline Result<SaveReport> GcSave(Lake& lake, const std::string& name, uint64_t w, uint64_t m,
                                  SaveSession::Hold hold = SaveSession::Hold::kCopy) {
@@ -117,6 +148,18 @@ inline Status GcLoads(Lake& lake, const std::string& address, uint64_t w, uint64
     const auto& outcome = (expression);                      \
     EXPECT_TRUE(outcome.ok()) << outcome.error().ToString(); \
   } while (false)
+
+// Gives the lake a feature that nobody knows, as a newer release does.
+inline void GcAddFeature(store::ObjectStore& store,
+                         std::set<std::string> format::Descriptor::*features) {
+  const store::Key key{std::string(format::kDescriptorKey)};
+  const auto reply = store.Get(kGcCtx, key, {});
+  auto descriptor = format::DecodeDescriptor(AsText(reply->body));
+  ASSERT_TRUE(descriptor.ok());
+  (*descriptor).*features = {"lineage"};
+  VARVE_EXPECT_OK(
+      store.Cas(kGcCtx, key, AsBytes(*format::EncodeDescriptor(*descriptor)), reply->info.etag));
+}
 
 inline std::set<std::string> GcKeys(store::ObjectStore& store, std::string_view prefix) {
   std::set<std::string> keys;
