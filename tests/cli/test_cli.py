@@ -2,23 +2,6 @@
 
 import json
 import os
-import subprocess
-from pathlib import Path
-
-import pytest
-
-BINARY = Path(os.environ.get("VARVE_BIN", Path(__file__).parent.parent.parent / "build" / "release" / "bin" / "varve"))
-
-
-@pytest.fixture
-def varve(tmp_path):
-    def run(*args, status=0):
-        env = {**os.environ, "VARVE_LAKE": str(tmp_path / "lake"), "HOME": str(tmp_path)}
-        result = subprocess.run([BINARY, *map(str, args)], capture_output=True, text=True, env=env)
-        assert result.returncode == status, result.stdout + result.stderr
-        return result
-
-    return run
 
 
 def test_a_day_in_the_life(varve, tmp_path):
