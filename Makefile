@@ -31,6 +31,7 @@ core:
 	@mkdir -p build
 	@cmake --preset release -DPython_EXECUTABLE=$(CURDIR)/$(PYTHON) -DVARVE_TESTS=$(TESTS) -DVARVE_WERROR=$(WERROR) \
 	  >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@[ -x build/release/bin/varve ] || echo "building into build/release: some minutes, the first time"
 	@ninja -C build/release --quiet $(GOALS)
 	@echo "$(CURDIR)/python" > $$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/varve.pth
 	@ln -sfn ../../build/release/bin/varve .venv/bin/varve
