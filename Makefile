@@ -6,8 +6,8 @@ PYTHON := .venv/bin/python
 SOURCES = $$(find include src python fuzz sim tests bench -name '*.h' -o -name '*.cc' 2>/dev/null)
 # Warnings are errors with the compiler that is tested; elsewhere a new warning stops nobody.
 WERROR = $$(c++ -dumpversion | grep -qx 12 && echo ON || echo OFF)
-# The tests are configured once their libraries are there, so that `make` and `make test` share a build.
-TESTS = $$(dpkg-query -W libgtest-dev >/dev/null 2>&1 && echo ON || echo OFF)
+# The tests are configured once all their libraries are there, so that `make` and `make test` share a build.
+TESTS = $$(dpkg-query -W -f '$${Status}\n' libgtest-dev libgmock-dev libboost-context-dev 2>/dev/null | grep -c '^install ok installed' | grep -qx 3 && echo ON || echo OFF)
 
 all: setup-build
 	@$(MAKE) --no-print-directory core GOALS="varve_command varve_core"
