@@ -1,14 +1,15 @@
 """What a save costs the training loop: Varve beside torch DCP, into a folder of one disk.
 
-One training loop (a perceptron with AdamW on the CPU: 12 bytes of state per parameter) runs with no saves, and with a save
-of the whole state after every so many steps: Varve `save_async` through a Checkpointer, Varve `save`, DCP `async_save`, DCP
-`save`. Each run is a fresh process; kinds take turns within a round. Two settings: the loop computes on one of two cores,
-as where an accelerator computes and the processor has room, and on all of them, where every cycle behind is taken from it.
+One training loop (a perceptron with AdamW on the CPU: 12 bytes of state per parameter) saves its whole state again and again:
+Varve `save_async` through a Checkpointer, Varve `save`, DCP `async_save`, DCP `save`, and nothing at all, which shows the noise.
+Each run is a fresh process; kinds take turns within a round. Two settings: the loop computes on one of two cores, as where
+an accelerator computes and the processor has room, and on all of them, where every cycle behind is taken from it.
 
-Per kind, medians over the rounds: how long the call kept the loop (first save of the process, and the others), wall time
-lost per save against the run without saves of the same round: compute that a save slows down counts, and so does a save
-that must wait for the one before it; the wait for the last one at the end does not. A layer of the last save is loaded and
-compared before a run counts.
+After a save the loop goes on until the version is durable and some steps more. These quiet steps, right after it, are what a
+step costs on this machine in these seconds. Lost per save: the time that the call kept the loop, and what the steps until
+the version was durable took above the median of the quiet ones: compute that a save slows down counts, a machine that is
+slower a minute later does not. Printed: medians over the saves of all rounds but the first of each process, which has a
+column of its own. A layer of the last save is loaded and compared before a run counts.
 
     bench/lost_time.py [--megabytes 256] [--saves 6] [--rounds 7] [--threads 1,2]
 """
@@ -33,7 +34,8 @@ WIDTH, BATCH = 2048, 32
 # The loop's own temporaries stay with the allocator, as they do on an accelerator: otherwise the heap's trimming makes a step
 # take 110 to 220 ms by chance, which has nothing to do with a save.
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
-STEP_SECONDS_PER_SAVE = 2.5  # Enough for each kind to be durable before the next, at 256 MB.
+QUIET_STEPS = 8  # After each save is durable.
+STEPS_MAX = 400  # Per save: one that is not durable by then is an error.
 
 
 class Saver:
@@ -41,7 +43,8 @@ class Saver:
 
     def __init__(self, kind: str, folder: str, model: Any, optimizer: Any) -> None:
         self.kind, self.folder, self.model, self.optimizer = kind, folder, model, optimizer
-        self.count, self.pending = 0, None
+        self.count = 0
+        self.pending: Any = None
         if kind.startswith("varve"):
             from varve.torch import Checkpointer
 
@@ -60,7 +63,7 @@ class Saver:
     def save(self) -> None:
         self.count += 1
         if self.kind == "varve async":
-            self.checkpoints.step(self.count)
+            self.pending = self.checkpoints.step(self.count)
         elif self.kind == "varve sync":
             self.lake.save("run", self.state(), step=self.count)
         elif self.kind == "dcp async":
@@ -70,11 +73,14 @@ class Saver:
         elif self.kind == "dcp sync":
             self.dcp.save(self.state(), checkpoint_id=f"{self.folder}/dcp/{self.count}")
 
+    def durable(self) -> bool:
+        return self.pending is None or bool(self.pending.done())
+
     def finish(self) -> None:
+        if self.pending is not None:
+            self.pending.result()
         if self.kind == "varve async":
             self.checkpoints.close()
-        elif self.pending is not None:
-            self.pending.result()
 
     def weights(self) -> Any:
         """The first layer's weights of the last save."""
@@ -87,7 +93,8 @@ class Saver:
         return held["model"]["0.weight"]
 
 
-def train(kind: str, megabytes: float, saves: int, steps_per_save: int, threads: int) -> dict[str, float]:
+def train(kind: str, megabytes: float, saves: int, threads: int) -> list[dict[str, float]]:
+    """Per save, milliseconds: `call`, `slower` (of the steps beside it), `durable` (since the call), `step` (a quiet one)."""
     warnings.filterwarnings("ignore")  # Of torch, about running without a process group.
     import torch
     from torch import nn
@@ -99,51 +106,57 @@ def train(kind: str, megabytes: float, saves: int, steps_per_save: int, threads:
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     batch = torch.randn(BATCH, WIDTH)
 
-    def step() -> None:
+    def step() -> float:
+        begun = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
         model(batch).square().mean().backward()
         optimizer.step()
+        return time.perf_counter() - begun
 
-    step()  # The optimizer's state exists from here on.
-    if not steps_per_save:
-        steps, begun = 0, time.perf_counter()
-        while time.perf_counter() - begun < STEP_SECONDS_PER_SAVE:
-            step()
-            steps += 1
-        return {"steps": steps}
+    for _ in range(QUIET_STEPS):
+        step()  # The optimizer's state exists from here on.
+    rows = []
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
         saver = Saver(kind, folder, model, optimizer)
         saved = torch.empty(0)
-        kept_ms = []
-        begun = time.perf_counter()
         for number in range(saves):
-            for _ in range(steps_per_save):
-                step()
             if number == saves - 1:
                 saved = model[0].weight.detach().clone()
-            called = time.perf_counter()
+            begun = time.perf_counter()
             saver.save()
-            kept_ms.append((time.perf_counter() - called) * 1e3)
-        for _ in range(steps_per_save):
-            step()
-        seconds = time.perf_counter() - begun
+            call = time.perf_counter() - begun
+            beside = [step()]  # Its caches are cold after any save.
+            while not saver.durable() and len(beside) < STEPS_MAX:
+                beside.append(step())
+            durable = time.perf_counter() - begun
+            if not saver.durable():
+                sys.exit(f"{kind}: not durable after {STEPS_MAX} steps")
+            quiet = statistics.median(step() for _ in range(QUIET_STEPS))
+            slower = sum(beside) - len(beside) * quiet
+            rows.append({name: value * 1e3 for name, value in
+                         (("call", call), ("slower", slower), ("durable", durable), ("step", quiet))})
         saver.finish()
         if kind != "none" and not torch.equal(saver.weights(), saved):
             sys.exit(f"{kind} loaded something else")
-    return {"seconds": seconds, "first_ms": kept_ms[0], "others_ms": statistics.median(kept_ms[1:])}
+    return rows
 
 
-def run_child(kind: str, args: argparse.Namespace, steps_per_save: int, threads: int) -> dict[str, float]:
+def run_child(kind: str, args: argparse.Namespace, threads: int) -> list[dict[str, float]]:
     command = [
-        sys.executable, __file__, "--megabytes", str(args.megabytes), "--saves", str(args.saves), "--child", kind,
-        str(steps_per_save), str(threads),
+        sys.executable, __file__, "--megabytes", str(args.megabytes), "--saves", str(args.saves), "--child", kind, str(threads),
     ]
     env = {**os.environ, **ALLOCATOR, "PYTHONPATH": str(ROOT / "python"), "OMP_WAIT_POLICY": "passive"}
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    rows: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return rows
+
+
+def cell(values: list[float]) -> str:
+    """Median, and the middle half."""
+    low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
+    return f"{middle:.0f} ({low:.0f} to {high:.0f})"
 
 
 def main() -> None:
@@ -152,32 +165,30 @@ def main() -> None:
     parser.add_argument("--saves", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        kind, steps_per_save, threads = args.child
-        print(json.dumps(train(kind, args.megabytes, args.saves, int(steps_per_save), int(threads))))
+        print(json.dumps(train(args.child[0], args.megabytes, args.saves, int(args.child[1]))))
         return
-    print(f"{args.megabytes:.0f} MB of state, {args.saves} saves a run, median (least to most) of {args.rounds} rounds")
+    print(f"{args.megabytes:.0f} MB of state, {args.saves} saves a run, {args.rounds} rounds, median (middle half), ms")
     for threads in map(int, args.threads.split(",")):
-        steps_per_save = int(run_child("none", args, 0, threads)["steps"])
-        rows: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
-        for number in range(args.rounds + 1):
+        first: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+        others: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+        for number in range(args.rounds):
             for turn in range(len(KINDS)):
                 kind = KINDS[(turn + number) % len(KINDS)]
-                row = run_child(kind, args, steps_per_save, threads)
-                if number:  # The first round warms up.
-                    rows[kind].append(row)
-        print(f"\nThe loop computes on {threads} of {os.cpu_count()} cores, {steps_per_save} steps between saves:\n")
-        print("| | call of the first save, ms | call of the others, ms | time lost per save, ms |\n| --- | --- | --- | --- |")
-        for kind in KINDS[1:]:
-            lost = [
-                (row["seconds"] - none["seconds"]) / args.saves * 1e3
-                for row, none in zip(rows[kind], rows["none"], strict=True)
-            ]
-            figures = [[row["first_ms"] for row in rows[kind]], [row["others_ms"] for row in rows[kind]], lost]
-            cells = [f"{statistics.median(each):.0f} ({min(each):.0f} to {max(each):.0f})" for each in figures]
-            print(f"| {kind} | {' | '.join(cells)} |")
+                rows = run_child(kind, args, threads)
+                first[kind].append(rows[0])
+                others[kind] += rows[1:]
+        print(f"\nThe loop computes on {threads} of {os.cpu_count()} cores:\n")
+        print("| | first call | other calls | steps beside it, slower by | lost per save | durable after | a step |")
+        print("| --- | --- | --- | --- | --- | --- | --- |")
+        for kind in KINDS:
+            rows = others[kind]
+            columns = [[row["call"] for row in first[kind]], [row["call"] for row in rows], [row["slower"] for row in rows],
+                       [row["call"] + row["slower"] for row in rows], [row["durable"] for row in rows],
+                       [row["step"] for row in rows]]
+            print(f"| {kind} | {' | '.join(cell(each) for each in columns)} |")
 
 
 if __name__ == "__main__":
