@@ -5,6 +5,7 @@
 #include "varve/cli/duration.h"
 #include "varve/cli/print.h"
 #include "varve/cli/verbs.h"
+#include "varve/format/names.h"
 
 namespace varve::cli {
 namespace {
@@ -29,7 +30,7 @@ Status List(Cli& cli, lake::Lake& lake) {
                     {"thinned", each.thinned},
                     {"head_there", each.head_there}});
     text += each.artifact.empty() ? "(no name)"
-                                  : Printable(each.artifact) + "@v" + std::to_string(each.version);
+                                  : format::VersionAddress(Printable(each.artifact), each.version);
     text += "  " + Time(each.created_ms) + "  " + Size(each.logical_bytes) + "  ";
     text += each.complete ? "complete" : "packs are missing";
     if (each.thinned) text += ", thinned";
@@ -55,7 +56,7 @@ Status Rebuild(Cli& cli, lake::Lake& lake, const Args& args) {
   std::string text;
   for (const auto& row : report.rebuilt) {
     rows.push_back({{"was", row.was}, {"version", row.version}, {"commit", row.commit_id.Hex()}});
-    text += Printable(report.artifact) + "@v" + std::to_string(row.version);
+    text += format::VersionAddress(Printable(report.artifact), row.version);
     if (row.was != row.version) text += "  was saved as v" + std::to_string(row.was);
     text += "\n";
   }

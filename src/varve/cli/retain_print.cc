@@ -3,6 +3,7 @@
 
 #include "varve/cli/print.h"
 #include "varve/cli/retain.h"
+#include "varve/format/names.h"
 #include "varve/plan/price.h"
 
 namespace varve::cli {
@@ -193,7 +194,7 @@ std::string ChangesText(const std::vector<format::FateChange>& changes, const ch
   if (changes.empty()) return "as by the earlier plan\n";
   std::string text = std::to_string(changes.size()) + " otherwise than by the earlier plan:\n";
   for (const format::FateChange& each : changes) {
-    text += indent + Printable(each.artifact) + "@v" + std::to_string(each.version) + ": " +
+    text += indent + format::VersionAddress(Printable(each.artifact), each.version) + ": " +
             Printable(each.before) + " -> " + Printable(each.after) + "\n";
   }
   return text;

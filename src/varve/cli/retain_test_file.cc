@@ -5,6 +5,7 @@
 #include "varve/cli/document.h"
 #include "varve/cli/duration.h"
 #include "varve/cli/retain.h"
+#include "varve/format/names.h"
 #include "varve/plan/nearest.h"
 #include "varve/plan/retention.h"
 
@@ -131,7 +132,7 @@ Result<PolicyTest> RunPolicyTest(const std::string& path) {
         auto each = VersionOf(item);
         if (!each.ok()) return std::move(each.error().Prefix(path));
         each->version = ++newest[each->artifact];
-        each->identity = each->artifact + "@v" + std::to_string(each->version);
+        each->identity = format::VersionAddress(each->artifact, each->version);
         history.push_back(std::move(each).value());
       }
     } else if (key.text == "expect") {

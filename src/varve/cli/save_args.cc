@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "varve/cli/print.h"
+#include "varve/format/names.h"
 
 namespace varve::cli {
 
@@ -53,7 +54,7 @@ Status AnswerSave(Cli& cli, const std::string& name, const lake::SaveReport& rep
                      {"shared_bytes", report.shared_bytes},
                      {"objects_written", report.objects_written},
                      {"seconds", report.committed_s}},
-                    name + "@v" + std::to_string(report.version) + ": " +
+                    format::VersionAddress(name, report.version) + ": " +
                         Size(report.logical_bytes) + ", " + Size(report.stored_bytes) + " sent, " +
                         Size(report.shared_bytes) + " shared");
 }

@@ -28,5 +28,9 @@ struct Address {
   std::string label;                // Set for "@best"; empty for latest.
 };
 Result<Address> ParseAddress(std::string_view text);
+// "llama@v3".
+inline std::string VersionAddress(std::string_view name, uint64_t version) {
+  return std::string(name) + "@v" + std::to_string(version);
+}
 
 }  // namespace varve::format

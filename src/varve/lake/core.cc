@@ -114,7 +114,7 @@ Result<format::VersionEntry> LatestLive(const OpContext& ctx, Core& core,
 
 std::string WhyForgotten(const format::Head& head, uint64_t version) {
   const format::Tombstone& tombstone = head.forgotten.at(version);
-  const std::string address = head.name + "@v" + std::to_string(version);
+  const std::string address = format::VersionAddress(head.name, version);
   std::string text = "v" + std::to_string(version) + " of '" + head.name + "' was forgotten on " +
                      plan::DateText(tombstone.time_ms);
   if (!tombstone.by.empty()) text += " by " + tombstone.by;

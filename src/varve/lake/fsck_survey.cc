@@ -4,6 +4,7 @@
 #include <mutex>
 #include <set>
 
+#include "varve/format/names.h"
 #include "varve/format/object_key.h"
 #include "varve/lake/gc_mark.h"
 #include "varve/lake/probe.h"
@@ -252,7 +253,7 @@ class Surveyor {
     const std::string key = format::HistoryKey(link.id);
     const auto lost = [&](Damage kind, const std::string& detail) {
       findings_.Add(kind, key, detail,
-                    {head.name + "@v" + std::to_string(link.first_version) + " to v" +
+                    {format::VersionAddress(head.name, link.first_version) + " to v" +
                      std::to_string(link.last_version)});
       const std::lock_guard lock(mutex_);
       if (kind != Damage::kNewerFormat) survey_.lost_nodes.push_back({index, link});
@@ -544,7 +545,7 @@ uint64_t RowFingerprint(const format::ObjectId& pack, const hash::Digest& digest
 }
 
 std::string AddressOf(const FsckSurvey& survey, const FsckCommit& commit) {
-  return survey.names[commit.name] + "@v" + std::to_string(commit.version);
+  return format::VersionAddress(survey.names[commit.name], commit.version);
 }
 
 Result<bool> StillNamed(const OpContext& ctx, Core& core, const std::string& name,

@@ -177,7 +177,7 @@ class Version final : public OpenVersion {
     }
   }
 
-  std::string Name() const { return name() + "@v" + std::to_string(entry().version); }
+  std::string Name() const { return format::VersionAddress(name(), entry().version); }
 
   std::shared_ptr<Core> core_;
   const Resolved resolved_;

@@ -1,6 +1,7 @@
 #include "varve/lake/read_lease.h"
 
 #include "varve/base/clock.h"
+#include "varve/format/names.h"
 
 namespace varve::lake {
 namespace {
@@ -17,7 +18,7 @@ Result<std::unique_ptr<ReadLease>> ReadLease::Take(const OpContext& ctx, Lake& l
   // Each its own: two readers of one process must not give back each other's.
   const std::string whose = owner + "#" + ctx.random().Hex128().substr(0, 8);
   std::unique_ptr<ReadLease> lease(
-      new ReadLease(ctx, lake, name + "@v" + std::to_string(info.entry.version), whose));
+      new ReadLease(ctx, lake, format::VersionAddress(name, info.entry.version), whose));
   VARVE_CHECK_OK(lease->RenewIfDue(ctx));
   return lease;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "varve/base/planted.h"
+#include "varve/format/names.h"
 #include "varve/lake/relayout.h"
 #include "varve/lake/retention.h"
 #include "varve/plan/component.h"
@@ -161,7 +162,7 @@ class Applier {
       for (const auto& [item, parts] : before) {
         const auto found = after.find(item);
         if (found == after.end() || found->second != parts) {
-          add(item.first + "@v" + std::to_string(item.second) +
+          add(format::VersionAddress(item.first, item.second) +
               " would no longer be let go as planned");
         }
       }
@@ -239,8 +240,8 @@ class Applier {
         LetGoRows(commit, item.let_go, {"", now_ms_, options_.by, item.policy, {}});
     if (let_go.size() != item.let_go.size() ||
         let_go.size() + commit.let_go.size() > format::kLetGoMax) {
-      return Error(ErrorCode::kConflict, "the components of " + item.artifact + "@v" +
-                                             std::to_string(item.version) +
+      return Error(ErrorCode::kConflict, "the components of " +
+                                             format::VersionAddress(item.artifact, item.version) +
                                              " are not those of the plan; make a new one");
     }
     const format::Commit thin = format::ThinCommit(commit, std::move(let_go));

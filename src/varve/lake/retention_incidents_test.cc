@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "varve/base/random.h"
+#include "varve/format/names.h"
 #include "varve/lake/sample_stores.h"
 
 namespace varve::lake {
@@ -52,7 +53,7 @@ struct Kept {
     for (const VersionInfo& info : *history) {
       const uint64_t version = info.entry.version;
       const Status loads =
-          GcLoads(*reader, name + "@v" + std::to_string(version), version, version);
+          GcLoads(*reader, format::VersionAddress(name, version), version, version);
       if (loads.ok()) versions.insert(version);
       EXPECT_TRUE(loads.ok() || loads.error().code() == ErrorCode::kGone)
           << loads.error().ToString();

@@ -260,7 +260,7 @@ class Maker {
       const plan::Fate& verdict = judged_.verdicts[i];
       if (!each.managed) continue;
       if (each.health == plan::Health::kDamaged) {
-        plan_.warnings.push_back(each.artifact + "@v" + std::to_string(each.version) +
+        plan_.warnings.push_back(format::VersionAddress(each.artifact, each.version) +
                                  " is damaged; see varve verify");
       }
       format::RetentionItem item{

@@ -2,6 +2,7 @@
 // store.
 #include <mutex>
 
+#include "varve/format/names.h"
 #include "varve/lake/internal.h"
 #include "varve/lake/retention.h"
 #include "varve/plan/read_plan.h"
@@ -101,7 +102,7 @@ Result<VerifyReport> VerifyVersion(const OpContext& ctx, Core& core, std::string
     // Collected under our eyes: gone, or whole where it lies now.
     VARVE_TRY(const auto now, MovedTo(ctx, core, name, found.at.entry));
     if (!now.has_value()) return report;
-    VARVE_TRY(found, ResolveCommit(ctx, core, name + "@v" + std::to_string(now->version)));
+    VARVE_TRY(found, ResolveCommit(ctx, core, format::VersionAddress(name, now->version)));
   }
 }
 
