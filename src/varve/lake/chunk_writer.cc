@@ -73,11 +73,12 @@ ChunkWriter::~ChunkWriter() {
   idle_.Wait(lock, [&] { return tasks_ == 0; });
 }
 
-void ChunkWriter::AddBase(const format::Commit& base) {
+void ChunkWriter::AddBase(const format::Commit& base, const std::set<format::ObjectId>& without) {
   const std::lock_guard lock(mutex_);
   for (const format::ChunkRow& row : base.chunks) {
     const format::PackRow& pack = base.packs[row.pack];
-    base_.try_emplace(row.digest, ChunkPlace{pack.id, pack.object_bytes, row});
+    if (!without.contains(pack.id))
+      base_.try_emplace(row.digest, ChunkPlace{pack.id, pack.object_bytes, row});
   }
 }
 
@@ -382,7 +383,8 @@ Status ChunkWriter::Finish() {
   return CheckFailed();
 }
 
-Status ChunkWriter::Relocate(const std::set<format::ObjectId>& packs) {
+Status ChunkWriter::Relocate(const std::set<format::ObjectId>& packs,
+                             const std::vector<format::Commit>& bases) {
   std::vector<ChunkPlace> moved;
   {
     const std::lock_guard lock(mutex_);
@@ -395,11 +397,14 @@ Status ChunkWriter::Relocate(const std::set<format::ObjectId>& packs) {
       claimed_.erase(place.row.digest);
     }
   }
+  for (const format::Commit& base : bases) AddBase(base, packs);
   std::unordered_map<hash::Digest, const Slot*, hash::DigestHasher> borrowed;
   for (const std::unique_ptr<Slot>& slot : slots_) {
     if (!slot->borrowed.empty()) borrowed.emplace(slot->digest, slot.get());
   }
   for (const ChunkPlace& place : moved) {
+    VARVE_TRY(const auto known, AddKnown(place.row.digest));
+    if (known.has_value()) continue;
     const auto held = borrowed.find(place.row.digest);
     if (held == borrowed.end()) {
       VARVE_CHECK_OK(MoveChunk(place));

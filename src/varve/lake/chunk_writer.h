@@ -46,7 +46,7 @@ class ChunkWriter {
   ~ChunkWriter();  // Waits for tasks under way.
 
   // Chunks of these may be reused instead of written again. Call before the first Add.
-  void AddBase(const format::Commit& base);
+  void AddBase(const format::Commit& base) { AddBase(base, {}); }
 
   // `slot` tells the caller's chunk apart; its place is given back by Finish.
   // Borrow: `raw` must stay until the commit. Copy: it is copied before the return; blocks
@@ -64,9 +64,11 @@ class ChunkWriter {
   Status Finish();
 
   // After Finish: writes the chunks that lie in `packs` again, under fresh ids, and finishes. For
-  // packs that the collector condemned before a head named them. Borrowed chunks are read from the
+  // packs that the collector condemned before a head named them. One that a commit of `bases`, read
+  // after they were condemned, has elsewhere is shared with it; borrowed chunks are read from the
   // caller's memory, others from their old pack and verified. kConflict when one is gone already.
-  Status Relocate(const std::set<format::ObjectId>& packs);
+  Status Relocate(const std::set<format::ObjectId>& packs,
+                  const std::vector<format::Commit>& bases = {});
 
   // After Finish: by slot.
   const hash::Digest& digest(size_t slot) const { return slots_[slot]->digest; }
@@ -92,6 +94,7 @@ class ChunkWriter {
 
   ChunkWriter(Core& core, const OpContext& ctx, Options options, uint64_t pack_bytes,
               uint64_t packs_max);
+  void AddBase(const format::Commit& base, const std::set<format::ObjectId>& without);
   Result<size_t> Submit(Job job);
   void Run(Job& job);
   Status Write(Job& job);

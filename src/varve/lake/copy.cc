@@ -16,12 +16,14 @@ Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
   VARVE_TRY(const ReadCommitReply read, ReadCommit(ctx, source, entry));
   const format::Commit& commit = read.decoded.commit;
   VARVE_TRY(auto writer, ChunkWriter::Make(destination, ctx, {.target = name}));
+  std::vector<std::string> addresses;
   auto previous = destination.heads.Read(ctx, name);
   if (previous.ok() && previous->head.last_version() > 0) {
     auto latest = LatestLive(ctx, destination, previous->head);
     if (latest.ok()) {
       VARVE_TRY(const ReadCommitReply base, ReadCommit(ctx, destination, *latest));
       writer->AddBase(base.decoded.commit);
+      addresses.push_back(format::VersionAddress(name, latest->version));
     }
   }
   std::vector<std::string> items(commit.chunks.size());
@@ -69,6 +71,7 @@ Result<uint64_t> CopyOne(const OpContext& ctx, Core& source, Core& destination,
                                                 .writer = writer.get(),
                                                 .logical = &read.decoded.logical,
                                                 .base_epoch = base_epoch,
+                                                .base_addresses = std::move(addresses),
                                                 .aliases = {},
                                                 .named_parents = entry.parents}));
   if (published.commit_id != entry.commit_id) {

@@ -31,6 +31,9 @@ struct Publication {
   ChunkWriter* writer = nullptr;                  // Holds every chunk of the commit; finished.
   const format::LogicalBytes* logical = nullptr;  // Of a commit that exists elsewhere already.
   uint64_t base_epoch = 0;
+  // Of versions whose chunks the writer may share: where these lie is asked again when a collector
+  // condemned where they lay.
+  std::vector<std::string> base_addresses;
   std::vector<std::string> aliases;
   std::vector<hash::Digest> named_parents;  // Without the version before it: for retention.
 };

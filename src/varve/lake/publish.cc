@@ -77,15 +77,29 @@ Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& pub
   return std::move(head).error();
 }
 
-// Chunks in condemned packs move to fresh ones; the tables follow.
-Status Relocate(const Publication& publication, const Condemned& condemned) {
+// The bases as they lie by now: who condemned a pack that was shared may have laid its version out
+// anew before. One that was let go, or cannot be read, is none.
+std::vector<format::Commit> BasesNow(const OpContext& ctx, Core& core,
+                                     const std::vector<std::string>& addresses) {
+  std::vector<format::Commit> bases;
+  for (const std::string& address : addresses) {
+    auto base = ResolveCommit(ctx, core, address);
+    if (base.ok()) bases.push_back(std::move(base->read.decoded.commit));
+  }
+  return bases;
+}
+
+// Chunks in condemned packs move to fresh ones, or to where a base has them; the tables follow.
+Status Relocate(const OpContext& ctx, Core& core, const Publication& publication,
+                const Condemned& condemned) {
   format::Commit& commit = *publication.commit;
   std::set<format::ObjectId> packs;
   for (const format::PackRow& pack : commit.packs) {
     if (condemned.Has(pack.id)) packs.insert(pack.id);
   }
   if (packs.empty()) return OkStatus();  // Only the commit object itself.
-  VARVE_CHECK_OK(publication.writer->Relocate(packs));
+  VARVE_CHECK_OK(
+      publication.writer->Relocate(packs, BasesNow(ctx, core, publication.base_addresses)));
   CommitBuilder builder(*publication.writer);
   for (const format::ChunkRow& row : commit.chunks) builder.Ordinal(row.digest);  // Same ordinals.
   if (PLANTED(18)) return OkStatus();
@@ -170,7 +184,7 @@ Result<Published> Publish(const OpContext& ctx, Core& core, const Publication& p
     }
     if (PLANTED(16)) static_cast<void>(core.store->Delete(ctx, std::span(&key, 1)));
     if (condemned.ids.empty() || round >= kRelocationsMax) return version.error();
-    VARVE_CHECK_OK(Relocate(attempt, condemned));
+    VARVE_CHECK_OK(Relocate(ctx, core, attempt, condemned));
     // With its lists gone nothing written so far is known to be sound, and all of it was moved.
     if (condemned.lists_gone) attempt.base_epoch = condemned.fresh_base;
   }

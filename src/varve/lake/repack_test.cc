@@ -298,6 +298,20 @@ TEST(RepackLake, ASaveAroundARepackAndACollection) {
   }
 }
 
+// One that shares all it has wrote no pack that a collection could take: it finds the chunks where
+// the repack put them.
+TEST(RepackLake, ASaveThatOnlySharesFollowsARepackAndACollection) {
+  GcAtEveryRequest(
+      60, HalfDead, RepackAndCollect,
+      [&](Lake& lake) { return GcSave(lake, "a", 1, 2, SaveSession::Hold::kCopy); },
+      [&](const auto& saved, Lake&, const auto& memory, bool) {
+        VARVE_EXPECT_OK(saved);
+        CollectTwice(memory);
+        VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a@v4", 1, 2));
+        ExpectWhole(memory);
+      });
+}
+
 TEST(RepackLake, AnUndeleteBeforeEveryRequest) {
   AtEveryRequest(
       [](const auto& memory) {

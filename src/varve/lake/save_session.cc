@@ -30,11 +30,12 @@ class Session final : public SaveSession {
         base_epoch_(base_epoch),
         begun_ns_(begun_ns) {}
 
-  // `named`: those of them that the caller named.
+  // `named`: those of them that the caller named. `addresses`: of all, as versions.
   void SetParents(std::vector<hash::Digest> parents, std::vector<hash::Digest> named,
-                  uint64_t last_version) {
+                  std::vector<std::string> addresses, uint64_t last_version) {
     parents_ = std::move(parents);
     named_parents_ = std::move(named);
+    base_addresses_ = std::move(addresses);
     last_version_ = last_version;
   }
 
@@ -161,6 +162,7 @@ class Session final : public SaveSession {
                                                   .writer = writer_.get(),
                                                   .logical = nullptr,
                                                   .base_epoch = base_epoch_,
+                                                  .base_addresses = base_addresses_,
                                                   .aliases = options_.aliases,
                                                   .named_parents = named_parents_}));
     SaveReport report;
@@ -269,6 +271,7 @@ class Session final : public SaveSession {
   const int64_t begun_ns_;
   int64_t staged_ns_ = 0;
   std::vector<hash::Digest> parents_, named_parents_;
+  std::vector<std::string> base_addresses_;
   uint64_t last_version_ = 0;  // Of the artifact when the save began.
   std::vector<format::TensorRow> tensors_;
   std::vector<Item> tensor_items_;
@@ -331,10 +334,12 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
                                             .background = options.background,
                                             .compress = core->options.compress}));
   std::vector<hash::Digest> parents;
+  std::vector<std::string> addresses;
   uint64_t last_version = 0;
   VARVE_TRY(const std::optional<Previous> previous, ReadPrevious(ctx, *core, name, last_version));
   if (previous.has_value()) {
     if (previous->read.has_value()) writer->AddBase(previous->read->decoded.commit);
+    addresses.push_back(format::VersionAddress(name, previous->entry.version));
     parents.push_back(previous->entry.commit_id);
   }
   std::vector<hash::Digest> named;
@@ -343,6 +348,8 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
     const hash::Digest& commit_id = parent.at.entry.commit_id;
     if (std::find(named.begin(), named.end(), commit_id) == named.end()) named.push_back(commit_id);
     writer->AddBase(parent.read.decoded.commit);
+    addresses.push_back(
+        format::VersionAddress(parent.at.snapshot.head.name, parent.at.entry.version));
     if (std::find(parents.begin(), parents.end(), commit_id) == parents.end()) {
       parents.push_back(commit_id);
     }
@@ -352,7 +359,7 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
   }
   auto session = std::make_unique<Session>(core, std::move(name), std::move(options),
                                            std::move(writer), base_epoch, begun_ns);
-  session->SetParents(std::move(parents), std::move(named), last_version);
+  session->SetParents(std::move(parents), std::move(named), std::move(addresses), last_version);
   return std::unique_ptr<SaveSession>(std::move(session));
 }
 
