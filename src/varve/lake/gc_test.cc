@@ -125,7 +125,7 @@ TEST(Case17, TwoCollectorsInterleavedAtEveryRequest) {
   uint64_t outer_requests = 1;
   for (uint64_t outer = 1; outer <= outer_requests; ++outer) {
     uint64_t inner_requests = 1;
-    for (uint64_t inner = 1; inner <= inner_requests; inner += outer % 4 == 1 ? 1 : 5) {
+    for (uint64_t inner = 1; inner <= inner_requests; inner += outer % 4 == 1 ? 1U : 5U) {
       SCOPED_TRACE("outer " + std::to_string(outer) + " inner " + std::to_string(inner));
       const auto memory = GcLittered();
       const auto faulty = std::make_shared<FaultStore>(memory);
