@@ -67,11 +67,9 @@ class BadStore final : public store::ForwardingStore {
     if (!ignores) return inner_->Cas(ctx, key, body, expected);
     // Checked, and written a moment later without a look.
     if (breaks == Breaks::kChecksUnlocked) VARVE_CHECK_OK(ctx.SleepMs(1));
-    // One at a time, or they overtake each other for ever; only a write that is checked may come
-    // between.
-    const std::lock_guard lock(unlooked_mutex_);
     for (int attempt = 0; attempt < 100; ++attempt) {
       const auto now = inner_->Head(ctx, key);
+      if (!now.ok() && now.error().code() != ErrorCode::kNotFound) return now.error();
       std::optional<store::Etag> etag;
       if (now.ok()) etag = now->etag;
       auto moved = inner_->Cas(ctx, key, body, etag);
@@ -88,7 +86,7 @@ class BadStore final : public store::ForwardingStore {
 
  private:
   std::atomic<Breaks> breaks_;
-  std::mutex mutex_, unlooked_mutex_;
+  std::mutex mutex_;
   std::optional<store::GetReply> stale_;  // Guarded by mutex_.
 };
 
