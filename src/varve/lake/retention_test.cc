@@ -229,8 +229,9 @@ TEST(Retention, ALeaseKeepsWhatIsReadAndEndsByItself) {
     EXPECT_EQ(house.Load(2), "");
   }
   EXPECT_TRUE(house.Head().pins.empty()) << "given back";
-  auto dead = ReadLease::Take(house.ctx, *house.lake, "llama@v2", "host:2");
-  static_cast<void>(dead->release());  // Its process died.
+  const PinOptions left{
+      .owner = "host:2#dead", .for_ms = kLeaseMs, .lease = true, .reason = "reading"};
+  ASSERT_TRUE(house.lake->Pin(house.ctx, "llama@v2", left).ok());  // By a process that died.
   EXPECT_EQ(house.Plan("last 1")->LetGo(), 0u);
   house.clock.now_ms += kLeaseMs + 1;
   EXPECT_EQ(house.Apply("last 1")->forgotten, 1u);
