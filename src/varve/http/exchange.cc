@@ -75,14 +75,11 @@ Error FromCurl(const std::string& url, const Failure& failure) {
     return Error(ErrorCode::kUnavailable,
                  "cannot connect to " + host + "; check the endpoint and that it runs");
   }
+  if (code == CURLE_OPERATION_TIMEDOUT && failure.sent) return AlmostSilent(host);
   if (code == CURLE_OPERATION_TIMEDOUT) {
-    return Error(
-        ErrorCode::kUnavailable,
-        failure.sent
-            ? host + " said almost nothing for " + std::to_string(kLowSpeedSeconds) +
-                  " s; check its health"
-            : "no answer from " + host + " for " + std::to_string(kConnectTimeoutMs / 1000) +
-                  " s; check the endpoint, its https or http, and the firewalls on the way");
+    return Error(ErrorCode::kUnavailable,
+                 "no answer from " + host + " for " + std::to_string(kConnectTimeoutMs / 1000) +
+                     " s; check the endpoint, its https or http, and the firewalls on the way");
   }
   if (code == CURLE_SSL_CONNECT_ERROR) {
     return Error(ErrorCode::kUnavailable,
@@ -92,6 +89,12 @@ Error FromCurl(const std::string& url, const Failure& failure) {
 }
 
 }  // namespace
+
+Error AlmostSilent(const std::string& host) {
+  return Error(ErrorCode::kUnavailable, host + " said almost nothing for " +
+                                            std::to_string(kLowSpeedSeconds) +
+                                            " s; check its health");
+}
 
 Exchange::Exchange(CURL* easy, const Request& request, Clock& clock, Options options)
     : easy_(easy), request_(request), clock_(clock), options_(std::move(options)) {

@@ -19,6 +19,8 @@ inline constexpr long kLowSpeedBytes = 1024, kLowSpeedSeconds = 20;
 inline constexpr long kIdleSeconds = 5;             // Servers drop idle connections about then.
 inline constexpr long kConnectionSecondsMax = 300;  // So that a new address gets its share.
 
+Error AlmostSilent(const std::string& host);  // For kLowSpeedSeconds.
+
 class Exchange {
  public:
   struct Options {

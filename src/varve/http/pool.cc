@@ -1,5 +1,6 @@
 #include "varve/http/pool.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,6 +29,9 @@ bool ProxyIsSet() {
 
 PlainConnection& PlainConnection::operator=(PlainConnection&& other) noexcept {
   std::swap(fd, other.fd);
+  std::swap(wake, other.wake);
+  std::swap(pipe_in, other.pipe_in);
+  std::swap(pipe_out, other.pipe_out);
   std::swap(address, other.address);
   std::swap(born_ns, other.born_ns);
   std::swap(idle_since_ns, other.idle_since_ns);
@@ -35,7 +39,19 @@ PlainConnection& PlainConnection::operator=(PlainConnection&& other) noexcept {
 }
 
 PlainConnection::~PlainConnection() {
-  if (fd >= 0) close(fd);
+  for (const int each : {fd, wake, pipe_in, pipe_out}) {
+    if (each >= 0) close(each);
+  }
+}
+
+bool PlainConnection::MakePipe(size_t bytes) {
+  if (pipe_in >= 0) return true;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return false;
+  pipe_out = ends[0];
+  pipe_in = ends[1];
+  fcntl(pipe_in, F_SETPIPE_SZ, static_cast<int>(bytes));  // Refused: a smaller one, which works.
+  return true;
 }
 
 Handle::~Handle() {

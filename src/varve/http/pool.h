@@ -22,15 +22,18 @@
 
 namespace varve::http {
 
-// A kept connection of plain_read.h. Closes it when it dies.
+// A connection of plain_exchange.h, with what its requests need beside it. Closes all when it dies.
 struct PlainConnection {
   int fd = -1;
+  int wake = -1;                    // An eventfd: a cancel writes to it.
+  int pipe_in = -1, pipe_out = -1;  // Made by the first large read; empty between two.
   std::string address;
   int64_t born_ns = 0, idle_since_ns = 0;
   PlainConnection() = default;
   PlainConnection(PlainConnection&& other) noexcept { *this = std::move(other); }
   PlainConnection& operator=(PlainConnection&& other) noexcept;
   ~PlainConnection();
+  bool MakePipe(size_t bytes);  // Unless there is one.
 };
 
 // What is known of one host. Never removed, so that pointers stay.
@@ -40,8 +43,9 @@ struct HostState {
   const Host host;
   Mutex mutex;
   CondVar resolved;
-  bool resolving = false;  // Guarded by mutex, as are those below.
-  bool met = false;        // It has answered something.
+  bool resolving = false;    // Guarded by mutex, as are those below.
+  bool met = false;          // It has answered something.
+  bool odd_uploads = false;  // It answers them in a way that plain_exchange.h does not take.
   AddressBook book;
   plan::FirstByteLimit uploads;
   plan::HedgeTimer reads;
@@ -61,7 +65,7 @@ struct Handle {
   ~Handle();
 };
 
-// The proxy resolves names, perhaps ones that this machine cannot.
+// Whether the environment names a proxy. It resolves names, perhaps ones that this machine cannot.
 bool ProxyIsSet();
 
 class Pool {

@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "varve/http/exchange.h"
-#include "varve/http/plain_read.h"
+#include "varve/http/plain_exchange.h"
 #include "varve/http/pool.h"
 #include "varve/http/resolve.h"
 
@@ -22,6 +22,12 @@ constexpr int64_t kPollMs = 1000;
 constexpr int64_t kQueuePollMs = 100;        // While the last of a body is on its way.
 constexpr int64_t kPostSilenceMs = 120'000;  // A store that works on a request sends blanks.
 constexpr int kHedgesMax = 4;
+
+Error LateAnswer(const std::string& host, int64_t after_ms) {
+  return Error(ErrorCode::kUnavailable, "no answer from " + host + " for " +
+                                            std::to_string(after_ms) +
+                                            " ms after the body, far longer than usual");
+}
 
 }  // namespace
 
@@ -227,9 +233,7 @@ Status Race::CheckLate() {
       ++shared_.cut_offs;
       const std::lock_guard lock(host_.mutex);
       host_.uploads.CutOff(cut_off_ms_);
-      return Error(ErrorCode::kUnavailable, "no answer from " + host_.host.authority + " for " +
-                                                std::to_string(cut_off_ms_) +
-                                                " ms after the body, far longer than usual");
+      return LateAnswer(host_.host.authority, cut_off_ms_);
     }
   }
   const bool silent = !first_->answering() && !(second_.has_value() && second_->answering());
@@ -339,30 +343,47 @@ void Race::Learn(Exchange& winner) {
 std::optional<Result<Reply>> Transport::SendPlain(const OpContext& ctx, const Request& request,
                                                   HostState& host,
                                                   const std::vector<std::string>& addresses) {
-  if (request.method != "GET" || !request.take_pipe || !request.url.starts_with("http://") ||
-      request.once || ProxyIsSet() || (addresses.empty() && !IsAddress(host.host.name))) {
+  if (!ServedPlain(request) || ProxyIsSet() || (addresses.empty() && !IsAddress(host.host.name)))
     return std::nullopt;
-  }
+  const bool upload = request.method == "PUT";
   PlainLimits limits;
   {
     const std::lock_guard lock(host.mutex);
-    if (!host.met) return std::nullopt;
+    if (!host.met || (upload && host.odd_uploads)) return std::nullopt;
     limits.first_byte_ms = host.reads.first_byte_ms();
     limits.whole_ms = host.reads.whole_ms(request.take_bytes);
+    limits.cut_off_ms = host.uploads.limit_ms();
   }
   limits.may_ask_again = [&] {
     const std::lock_guard lock(host.mutex);
     return host.reads.Spend();
   };
-  const int64_t begun_ns = ctx.clock().SteadyNs();
-  PlainResult result = ReadPlain(ctx, request, host, addresses, limits);
+  PlainResult result = ExchangePlain(ctx, request, host, addresses, limits);
   ++impl_->requests;
+  impl_->sent_bytes += result.sent_bytes;
   impl_->received_bytes += result.received_bytes;
+  impl_->copied_bytes += result.copied_bytes;
   if (result.connected_anew) ++impl_->connections;
-  if (result.reply.has_value() && result.reply->ok() && (*result.reply)->status < 300) {
-    const std::lock_guard lock(host.mutex);
-    host.reads.Finished(request.take_bytes, (result.first_byte_ns - begun_ns) / kNsPerMs,
-                        (ctx.clock().SteadyNs() - begun_ns) / kNsPerMs);
+  const std::lock_guard lock(host.mutex);
+  if (upload && result.odd) host.odd_uploads = true;
+  if (upload && result.cut_off) {
+    ++impl_->cut_offs;
+    host.uploads.CutOff(limits.cut_off_ms);
+    return LateAnswer(host.host.authority, limits.cut_off_ms);
+  }
+  const int64_t now_ns = ctx.clock().SteadyNs();
+  if (upload && result.silent) {
+    host.book.Failed(result.address, now_ns / kNsPerMs);
+    return AlmostSilent(host.host.authority);
+  }
+  if (!result.reply.has_value() || !result.reply->ok()) return std::move(result.reply);
+  const int status = (*result.reply)->status;
+  if (status >= 500 || status == 429 || status == 408) return std::move(result.reply);
+  if (upload) {
+    host.uploads.Answered((result.first_byte_ns - result.body_left_ns) / kNsPerMs);
+  } else if (status < 300) {
+    host.reads.Finished(request.take_bytes, (result.first_byte_ns - result.begun_ns) / kNsPerMs,
+                        (now_ns - result.begun_ns) / kNsPerMs);
   }
   return std::move(result.reply);
 }

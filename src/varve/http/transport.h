@@ -4,13 +4,13 @@
 // on in pieces, or lies in `body` up to body_bytes_max; of a reply that is not 2xx only the first
 // kErrorBodyBytesMax are kept. No redirect is followed. TLS is verified.
 //
-// Nothing is retried, with three exceptions. A read into a pipe that does not go by the book is
-// asked once more by libcurl (plain_read.h). A kept connection that turns out dead before any
-// answer is replaced by libcurl, and not even that when `once` is set. And a GET that is later than
-// nearly all others is asked a second time beside the first, on a new connection and another
-// address; the first good answer counts, the other is dropped (plan/latency.h). A PUT whose answer
-// is later than nearly all others after its body left is ended with kUnavailable, so that the
-// caller repeats it.
+// Nothing is retried, with three exceptions. A read into a pipe or an upload over plain HTTP that
+// does not go by the book is asked once more by libcurl (plain_exchange.h). A kept connection that
+// turns out dead before any answer is replaced by libcurl, and not even that when `once` is set.
+// And a GET that is later than nearly all others is asked a second time beside the first, on a new
+// connection and another address; the first good answer counts, the other is dropped
+// (plan/latency.h). A PUT whose answer is later than nearly all others after its body left is ended
+// with kUnavailable, so that the caller repeats it.
 //
 // Connections go to all addresses of a name in turn; an address that fails rests (address_book.h).
 // Memory: each request under way holds kBufferedBytesPerRequest here, hedges kHedgeBytesMax in all.
