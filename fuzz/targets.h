@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "http_targets.h"
 #include "s3_targets.h"
 #include "varve/format/commit.h"
 #include "varve/format/control.h"
@@ -213,7 +214,7 @@ struct Target {
   const char* name;
   void (*run)(ByteView input);
 };
-inline constexpr std::array<Target, 11> kTargets = {{{"envelope", FuzzEnvelope},
+inline constexpr std::array<Target, 12> kTargets = {{{"envelope", FuzzEnvelope},
                                                      {"commit", FuzzCommit},
                                                      {"pack", FuzzPack},
                                                      {"head", FuzzHead},
@@ -223,6 +224,7 @@ inline constexpr std::array<Target, 11> kTargets = {{{"envelope", FuzzEnvelope},
                                                      {"policy", FuzzPolicy},
                                                      {"s3_replies", FuzzS3Replies},
                                                      {"s3_credentials", FuzzS3Credentials},
-                                                     {"s3_signing", FuzzS3Signing}}};
+                                                     {"s3_signing", FuzzS3Signing},
+                                                     {"http_head", FuzzHttpHead}}};
 
 }  // namespace varve::fuzz
