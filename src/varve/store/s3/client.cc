@@ -122,6 +122,18 @@ Pairs Client::HeadersOf(const Call& call, const Learned& now, const Sum& sum) co
   return headers;
 }
 
+hash::Sha256Digest Client::KeyFor(const SigningInput& input, const Secret& secret_key) const {
+  const std::string scope = input.amz_date.substr(0, 8) + "/" + input.region;
+  {
+    const std::lock_guard lock(mutex_);
+    if (signing_.scope == scope && signing_.secret_key == secret_key) return signing_.key;
+  }
+  const hash::Sha256Digest key = SigningKey(input, secret_key);
+  const std::lock_guard lock(mutex_);
+  signing_ = {scope, secret_key, key};
+  return key;
+}
+
 http::Request Client::Build(const Call& call, const Learned& now, const Credentials& credentials,
                             int64_t wall_ms, const Sum& sum) const {
   const Target target = TargetOf(config_, now.region, call.key);
@@ -143,7 +155,10 @@ http::Request Client::Build(const Call& call, const Learned& now, const Credenti
   request.method = call.method;
   request.url = target.scheme + target.host + target.path;
   if (!call.query.empty()) request.url += "?" + EncodeQuery(call.query);
-  request.headers.emplace_back("Authorization", Authorization(input, credentials));
+  request.headers.reserve(input.headers.size() + 1);
+  request.headers.emplace_back(
+      "Authorization",
+      Authorization(input, credentials.access_key, KeyFor(input, credentials.secret_key)));
   for (auto& header : input.headers) request.headers.push_back(std::move(header));
   request.body = call.body;
   request.into = call.into;

@@ -75,8 +75,14 @@ class Client {
     Checksum checksum = Checksum::kNone;
     bool quoted_if_match = false, if_match_known = false;
   };
-  struct Trial;  // What one call has tried.
+  struct Trial;     // What one call has tried.
+  struct Signing {  // The key that the last request was signed with.
+    std::string scope;
+    Secret secret_key;
+    hash::Sha256Digest key{};
+  };
   Learned learned() const;
+  hash::Sha256Digest KeyFor(const SigningInput& input, const Secret& secret_key) const;
   Pairs HeadersOf(const Call& call, const Learned& now, const Sum& sum) const;
   http::Request Build(const Call& call, const Learned& now, const Credentials& credentials,
                       int64_t wall_ms, const Sum& sum) const;
@@ -85,7 +91,8 @@ class Client {
   const std::shared_ptr<CredentialCache> credentials_;
   http::Transport transport_;
   mutable Mutex mutex_;
-  Learned learned_;  // Guarded by mutex_.
+  Learned learned_;  // Guarded by mutex_, as the next.
+  mutable Signing signing_;
 };
 
 }  // namespace varve::store

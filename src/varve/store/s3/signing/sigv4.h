@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "varve/base/secret.h"
+#include "varve/hash/hash.h"
 
 namespace varve::store {
 
@@ -44,6 +45,12 @@ std::string CanonicalRequest(const SigningInput& input);
 // The value of the Authorization header. `headers` holds host, x-amz-date and, for S3,
 // x-amz-content-sha256 and the session token.
 std::string Authorization(const SigningInput& input, const Credentials& credentials);
+
+// The key of a day, a region and a service, from which signatures follow: costs four times as much
+// as one of them, so that who signs often keeps it. As secret as the key that it is made of.
+hash::Sha256Digest SigningKey(const SigningInput& input, const Secret& secret_key);
+std::string Authorization(const SigningInput& input, const std::string& access_key,
+                          const hash::Sha256Digest& signing_key);
 
 // The whole query of a URL that acts for its owner until it expires: a secret. The session token,
 // where there is one, becomes a part of it.
