@@ -1,6 +1,7 @@
 #include "varve/exec/op_context.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 
 #include "varve/exec/sync.h"
@@ -13,7 +14,7 @@ constexpr int64_t kLongestMs = int64_t{1} << 40;  // Decades; keeps sums of time
 struct CancelToken::State {
   Mutex mutex;
   CondVar changed;
-  bool cancelled = false;
+  std::atomic<bool> cancelled{false};  // Set under mutex; asked far more often than waited for.
   uint64_t next_id = 1;
   uint64_t running_id = 0;  // Callback that runs now; 0: none.
   uint64_t running_thread = 0;
@@ -25,7 +26,7 @@ CancelToken::CancelToken() : state_(std::make_shared<State>()) {}
 void CancelToken::Cancel() {
   std::unique_lock lock(state_->mutex);
   // The first caller alone runs the callbacks: no new ones join once the switch is thrown.
-  if (std::exchange(state_->cancelled, true)) return;
+  if (state_->cancelled.exchange(true)) return;
   state_->changed.NotifyAll();
   state_->running_thread = Thread::CurrentId();
   while (!state_->callbacks.empty()) {
@@ -40,10 +41,7 @@ void CancelToken::Cancel() {
   }
 }
 
-bool CancelToken::cancelled() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->cancelled;
-}
+bool CancelToken::cancelled() const { return state_->cancelled; }
 
 bool CancelToken::WaitFor(int64_t timeout_ns) const {
   std::unique_lock lock(state_->mutex);
