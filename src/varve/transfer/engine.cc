@@ -16,6 +16,12 @@ constexpr uint64_t kIdleBufferBytesMax = 1 * kGiB;
 constexpr uint32_t kQueueMax = 1024;
 constexpr char kTargetVariable[] = "VARVE_S3_TARGET_GBPS";
 
+// What no ticket counts comes out of the same memory: threads, connections, libraries, listings.
+constexpr uint64_t kOwnBytesMax = 16 * kMiB, kOwnShare = 16;
+uint64_t ForTickets(uint64_t memory_bytes) {
+  return memory_bytes - std::min(kOwnBytesMax, memory_bytes / kOwnShare);
+}
+
 }  // namespace
 
 Result<uint32_t> Connections(const EngineOptions& options) {
@@ -37,8 +43,8 @@ Result<uint32_t> Connections(const EngineOptions& options) {
 Engine::Engine(std::shared_ptr<store::ObjectStore> store, EngineOptions options)
     : store_(std::move(store)),
       request_bytes_(store_->features().buffered_bytes),
-      memory_(options.memory_bytes),
-      buffers_(std::min(kIdleBufferBytesMax, options.memory_bytes)),
+      memory_(ForTickets(options.memory_bytes)),
+      buffers_(std::min(kIdleBufferBytesMax, memory_.limit_bytes())),
       pool_({.name = "varve-transfer",
              .threads = std::clamp(options.connections, 1U, plan::kConnectionsMax),
              .queue_max = kQueueMax,

@@ -69,8 +69,9 @@ Status SendWhole(const OpContext& ctx, Engine& engine, const FileUpload& file, u
   return OkStatus();
 }
 
-// The parts of up to `group` files at a time, each file's in turn: workers that write to one file
-// wait for each other in the kernel, so they had better write to several.
+// The parts of up to `group` files at a time, each file's in turn. Workers that write to one file
+// wait for each other in the kernel, and those that send parts of one for the beginning of its
+// upload, so they had better work on several.
 std::vector<Item> InTurn(const std::vector<plan::PartPlan>& plans, size_t group) {
   std::vector<Item> items;
   for (size_t first = 0; first < plans.size(); first += group) {
@@ -153,7 +154,6 @@ Status UploadFiles(const OpContext& ctx, Engine& engine, const std::vector<FileU
   std::vector<uint64_t> bytes(files.size());
   std::vector<std::unique_ptr<PartedUpload>> large(files.size());
   std::vector<plan::PartPlan> plans(files.size());
-  std::vector<Item> items;
   for (size_t i = 0; i < files.size(); ++i) {
     VARVE_TRY(bytes[i], BytesOf(files[i].path));
     teller.AddTotal(bytes[i]);
@@ -166,8 +166,8 @@ Status UploadFiles(const OpContext& ctx, Engine& engine, const std::vector<FileU
           std::make_unique<PartedUpload>(engine, files[i].path, files[i].key, plans[i],
                                          RecordPath(options.resume_folder, engine, files[i].key));
     }
-    for (uint32_t part = 0; part < plans[i].count; ++part) items.push_back({i, part});
   }
+  const std::vector<Item> items = InTurn(plans, engine.connections());
   std::vector<std::atomic<uint32_t>> done(files.size());
   const Status sent = engine.ForEach(linked.ctx(), items.size(), [&](size_t index) -> Status {
     const auto [file, part] = items[index];
