@@ -5,12 +5,6 @@
 #include "varve/store/s3/s3_store.h"
 
 namespace varve::cli {
-namespace {
-
-// A person waits, and has more likely named the wrong port than met a store that is so slow.
-constexpr int64_t kFirstAnswerMs = 4000;
-
-}  // namespace
 
 Result<std::shared_ptr<store::ObjectStore>> OpenStore(const std::string& location) {
   if (location.empty()) {
@@ -19,9 +13,7 @@ Result<std::shared_ptr<store::ObjectStore>> OpenStore(const std::string& locatio
   }
   std::shared_ptr<store::ObjectStore> bottom;
   if (location.starts_with("s3://")) {
-    VARVE_TRY(store::S3Config config, store::LoadS3Config(location));
-    config.first_answer_ms = kFirstAnswerMs;
-    bottom = std::make_shared<store::S3Store>(std::move(config));
+    VARVE_TRY(bottom, store::S3Store::Open(location));
   } else if (location.find("://") != std::string::npos && !location.starts_with("file://")) {
     return Error(ErrorCode::kInvalidArgument,
                  "'" + location.substr(0, location.find("://")) +

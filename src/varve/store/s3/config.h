@@ -34,8 +34,10 @@ struct S3Config {
   bool bucket_key = false;
   Secret customer_key;  // SSE-C: 32 bytes, not encoded.
   std::string ca_bundle;
-  int64_t first_answer_ms = 0;  // As http::TransportOptions has it.
-  Credentials credentials;      // Fixed; else those of the source.
+  // As http::TransportOptions has it: who opens a lake and gets no answer has more likely named the
+  // wrong port than met a store that is so slow.
+  int64_t first_answer_ms = 4000;
+  Credentials credentials;  // Fixed; else those of the source.
   std::shared_ptr<CredentialCache> credential_source;
 };
 
