@@ -60,6 +60,16 @@ void WriteSeeds() {
     }
     Put("commit/sections-" + number, sections.view());
     Put("envelope/commit-" + number, commit->object);
+    // From seeds of their own, so that the other records stay what they are.
+    SeededRandom of_part(2027 + items);
+    const auto part = EncodePart(SamplePart(of_part, items));
+    ASSERT_TRUE(part.ok());
+    Put("part/object-" + number, *part);
+    const auto inside = DecodeEnvelope(*part);
+    Writer halves;
+    halves.Text(AsText(inside->sections[0].raw));
+    halves.Raw(inside->sections[1].raw);
+    Put("part/halves-" + number, halves.view());
     std::vector<PackEntry> entries;
     Put("pack/pack-" + number, SamplePack(random, items, entries));
     const auto node = EncodeHistoryNode(SampleNode(random, static_cast<uint32_t>(items)));

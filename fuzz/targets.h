@@ -19,6 +19,7 @@
 #include "varve/format/names.h"
 #include "varve/format/object_key.h"
 #include "varve/format/pack.h"
+#include "varve/format/part.h"
 #include "varve/format/safetensors.h"
 #include "varve/format/state_tree.h"
 #include "varve/format/wire.h"
@@ -75,6 +76,30 @@ inline void FuzzCommit(ByteView input) {
   const auto object = EncodeEnvelope(envelope);
   Require(object.ok(), "small sections fit");
   CheckCommit(*object);
+}
+
+inline void CheckPart(ByteView object) {
+  const auto decoded = DecodePart(object);
+  if (!decoded.ok()) return;
+  const auto again = EncodePart(*decoded);
+  Require(again.ok() && DecodePart(*again).ok(), "a part that was read can be written");
+  Require(!DecodeCommit(object).ok(), "a part is no version");
+}
+
+// The raw object, and the input as the header and the commit object behind sound checksums.
+inline void FuzzPart(ByteView input) {
+  CheckPart(input);
+  Reader reader(input);
+  const ByteView header = reader.Raw(reader.U32());
+  if (reader.failed()) return;
+  const ByteView commit = reader.Raw(reader.left());
+  Envelope envelope;
+  envelope.type = ObjectType::kPart;
+  envelope.sections = {{Tag("PART"), Bytes(header.begin(), header.end()), false},
+                       {Tag("CMIT"), Bytes(commit.begin(), commit.end()), false}};
+  const auto object = EncodeEnvelope(envelope);
+  Require(object.ok(), "small sections fit");
+  CheckPart(*object);
 }
 
 inline void FuzzPack(ByteView input) {
@@ -216,6 +241,7 @@ struct Target {
 };
 inline constexpr std::array<Target, 12> kTargets = {{{"envelope", FuzzEnvelope},
                                                      {"commit", FuzzCommit},
+                                                     {"part", FuzzPart},
                                                      {"pack", FuzzPack},
                                                      {"head", FuzzHead},
                                                      {"control", FuzzControl},

@@ -24,6 +24,7 @@ enum class ObjectType : uint16_t {  // Append-only.
   kHistory = 2,
   kGcList = 3,
   kPack = 4,
+  kPart = 5,
 };
 
 inline constexpr uint64_t kSectionRawBytesMax = 1 * kGiB;

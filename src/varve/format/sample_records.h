@@ -13,6 +13,7 @@
 #include "varve/format/head.h"
 #include "varve/format/object_key.h"
 #include "varve/format/pack.h"
+#include "varve/format/part.h"
 
 namespace varve::format {
 
@@ -87,6 +88,31 @@ inline Commit SampleCommit(Random& random, uint64_t items) {
   std::sort(commit.files.begin(), commit.files.end(),
             [](const FileRow& a, const FileRow& b) { return a.path < b.path; });
   return commit;
+}
+
+// Of `items` tensors, the first of which with a dimension is a slab.
+inline Part SamplePart(Random& random, uint64_t items) {
+  Part part;
+  part.ranks = static_cast<uint32_t>(random.Between(2, 9));
+  part.rank = static_cast<uint32_t>(random.Between(0, part.ranks - 1));
+  part.base_epoch = random.Next64();
+  part.stored_bytes = 1'000;
+  part.shared_bytes = 10;
+  part.objects_written = 2;
+  part.aliases = {"best", "last"};
+  part.commit = SampleCommit(random, items);
+  part.commit.header.parents.assign(2, SampleDigest(random));
+  part.named_parents = 2;
+  part.commit.origin = {"team/llama", 7};
+  for (size_t i = 0; i < part.commit.tensors.size(); ++i) {
+    const TensorRow& row = part.commit.tensors[i];
+    if (row.shape.empty()) continue;
+    Slab slab{static_cast<uint32_t>(i), random.Between(0, 5), row.shape};
+    slab.global_shape[0] += slab.first_row + random.Between(0, 5);
+    part.slabs.push_back(std::move(slab));
+    break;
+  }
+  return part;
 }
 
 inline VersionEntry SampleEntry(Random& random, uint64_t version) {

@@ -15,4 +15,9 @@ inline constexpr uint64_t kChunkBytes = 8 * kMiB;
 // Requires chunk_bytes > 0.
 std::vector<uint64_t> ChunkSizes(uint64_t raw_bytes, uint64_t chunk_bytes = kChunkBytes);
 
+// The same for the `bytes` from `first_byte` on that one rank holds of a tensor, cut where the
+// whole tensor is: ranks that begin elsewhere have equal chunks but for those at their ends.
+std::vector<uint64_t> SlabChunkSizes(uint64_t first_byte, uint64_t bytes,
+                                     uint64_t chunk_bytes = kChunkBytes);
+
 }  // namespace varve::plan

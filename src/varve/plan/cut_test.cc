@@ -59,6 +59,30 @@ TEST(ChunkGrid, CoversEveryByteWithFullChunksButTheLast) {
   }
 }
 
+// However a tensor is divided among ranks, every cut of the whole is a cut of the part it lies in.
+TEST(ChunkGrid, ASlabIsCutWhereTheWholeIs) {
+  for (const uint64_t chunk : {uint64_t{1}, uint64_t{7}, uint64_t{64}}) {
+    for (uint64_t raw = 0; raw < 3 * chunk; ++raw) {
+      for (uint64_t first = 0; first <= raw; ++first) {
+        std::set<uint64_t> cuts;
+        uint64_t at = 0;
+        for (const uint64_t bytes : SlabChunkSizes(0, first, chunk)) cuts.insert(at += bytes);
+        EXPECT_EQ(at, first);
+        for (const uint64_t bytes : SlabChunkSizes(first, raw - first, chunk)) {
+          EXPECT_TRUE(bytes > 0 && bytes <= chunk);
+          cuts.insert(at += bytes);
+        }
+        ASSERT_EQ(at, raw);
+        std::set<uint64_t> whole;
+        at = 0;
+        for (const uint64_t bytes : ChunkSizes(raw, chunk)) whole.insert(at += bytes);
+        if (first > 0) whole.insert(first);
+        ASSERT_EQ(cuts, whole);
+      }
+    }
+  }
+}
+
 TEST(NextCut, KeepsItsBoundsOnAnyContent) {
   for (const size_t size : {size_t{1}, size_t{kCutBytesMin}, size_t{kCutBytesMin + 1},
                             size_t{kCutBytesMax}, size_t{kCutBytesMax + 1}, size_t{20 * kMiB}}) {
