@@ -145,6 +145,39 @@ Flow SaveFlow(const char* name, const std::string& artifact, Content content) {
           }};
 }
 
+// Two ranks, and a join of what they wrote: each of an attempt of its own.
+Flow PartsFlow() {
+  const Content content = State(11, 12);
+  return {
+      "save in parts and join", "as a save; a rank or a joiner that dies leaves no version",
+      [content](World& world) {
+        HoldOldVersions(world);
+        world.added["llama"] = {content};
+      },
+      [content](World&, StorePtr store) -> Status {
+        std::vector<std::string> tokens;
+        const std::string attempt = OsRandom().Hex128();
+        for (uint32_t rank = 0; rank < 2; ++rank) {
+          VARVE_TRY(const auto lake, Lake::Open(Ctx(), store, kSmall));
+          SaveOptions options;
+          options.place = RankPlace{attempt, rank, 2};
+          VARVE_TRY(auto session, lake->BeginSave(Ctx(), "llama", options));
+          for (const auto& [path, bytes] : content) {
+            const uint64_t half = bytes.size() / 2;
+            VARVE_CHECK_OK(session->AddTensorSlab(
+                Ctx(), path, codec::DType::kU8, {{bytes.size()}, rank * half, half},
+                ByteView(bytes).subspan(rank * half, half), SaveSession::Hold::kCopy));
+          }
+          VARVE_TRY(const PartReport part, session->FinishPart(Ctx()));
+          tokens.push_back(part.token);
+        }
+        VARVE_TRY(const auto lake, Lake::Open(Ctx(), std::move(store), kSmall));
+        VARVE_TRY(const SaveReport report, lake->JoinParts(Ctx(), "llama", tokens));
+        return report.version > 0 ? OkStatus() : Status(Error(ErrorCode::kInternal, "no number"));
+      },
+      [](World& world, Lake& lake) { return Versions(lake, "llama") > world.old["llama"].size(); }};
+}
+
 Flow PutFlow() {
   return {"put files", "as a save; the files come back byte by byte",
           [](World& world) {
@@ -395,6 +428,7 @@ std::vector<Flow> Flows() {
   return {InitFlow(),
           SaveFlow("save first", "fresh/model", State(3, 3)),
           SaveFlow("save next", "llama", State(1, 3)),  // The weights are there already.
+          PartsFlow(),
           PutFlow(),
           LabelFlow(),
           ForgetFlow(),

@@ -82,6 +82,15 @@ void ChunkWriter::AddBase(const format::Commit& base, const std::set<format::Obj
   }
 }
 
+void ChunkWriter::Adopt(const format::Commit& part) {
+  const std::lock_guard lock(mutex_);
+  for (const format::ChunkRow& row : part.chunks) {
+    if (!claimed_.try_emplace(row.digest, true).second) continue;
+    const format::PackRow& pack = part.packs[row.pack];
+    places_.emplace(row.digest, ChunkPlace{pack.id, pack.object_bytes, row});
+  }
+}
+
 Status ChunkWriter::CheckFailed() {
   VARVE_CHECK_OK(ctx_.Check());
   if (core_.closing.cancelled()) return Error(ErrorCode::kCancelled, "the lake was closed");

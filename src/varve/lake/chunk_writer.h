@@ -48,6 +48,10 @@ class ChunkWriter {
   // Chunks of these may be reused instead of written again. Call before the first Add.
   void AddBase(const format::Commit& base) { AddBase(base, {}); }
 
+  // Counts the chunks of `part` as written: those of a rank, whose packs no head names yet. Where
+  // one is held already, that place stays. Before Relocate.
+  void Adopt(const format::Commit& part);
+
   // `slot` tells the caller's chunk apart; its place is given back by Finish.
   // Borrow: `raw` must stay until the commit. Copy: it is copied before the return; blocks
   // while the memory cap is reached. Errors: the first one of the pipeline, and the pipeline's end.

@@ -1,8 +1,10 @@
 // What the files of lake/ call of one another. Not for other folders.
 #pragma once
 
+#include <optional>
 #include <unordered_map>
 
+#include "varve/format/part.h"
 #include "varve/lake/chunk_writer.h"
 #include "varve/lake/core.h"
 #include "varve/plan/read_plan.h"
@@ -36,6 +38,10 @@ struct Publication {
   std::vector<std::string> base_addresses;
   std::vector<std::string> aliases;
   std::vector<hash::Digest> named_parents;  // Without the version before it: for retention.
+  // Of a join, which another rank may have made or be making: then it is not made again, not even
+  // when it was forgotten since. Its version has a greater number than this.
+  std::optional<uint64_t> joins_after{};
+  uint64_t stored_before_bytes = 0;  // By others, for the entry.
 };
 struct Published {
   uint64_t version = 0;
@@ -51,6 +57,16 @@ Result<Published> Publish(const OpContext& ctx, Core& core, const Publication& p
 Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
                                                   const std::shared_ptr<Core>& core,
                                                   std::string name, SaveOptions options);
+
+// Writes what a rank has of a save; returns its token and length.
+struct WrittenPart {
+  std::string token;
+  uint64_t object_bytes = 0;
+};
+Result<WrittenPart> WritePart(const OpContext& ctx, Core& core, const std::string& name,
+                              const format::Part& part);
+Result<SaveReport> JoinSave(const OpContext& ctx, Core& core, std::string_view name,
+                            const std::vector<std::string>& tokens);
 
 // The ranges that a plan asks for, of the packs of the commit.
 std::vector<transfer::RangeRead> RangesOf(const format::Commit& commit,

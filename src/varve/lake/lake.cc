@@ -27,6 +27,10 @@ class OpenLake final : public Lake {
                                                  SaveOptions options) override {
     return BeginSession(ctx, core_, std::move(name), std::move(options));
   }
+  Result<SaveReport> JoinParts(const OpContext& ctx, std::string_view name,
+                               const std::vector<std::string>& tokens) override {
+    return JoinSave(ctx, *core_, name, tokens);
+  }
   void Warm(uint64_t bytes) override {
     // Half of the cap: the other is for packs. A plain pointer: the pool is joined before it
     // dangles.

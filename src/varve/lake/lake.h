@@ -47,6 +47,12 @@ struct LakeOptions {
   bool single_writer = false;
 };
 
+// The place of a process that saves its share of a version with others (SaveSession::FinishPart).
+struct RankPlace {
+  std::string save_id;  // The same on all ranks, and another one for every attempt of a save.
+  uint32_t rank = 0, ranks = 1;
+};
+
 struct SaveOptions {
   std::string artifact_type = "checkpoint";
   std::optional<int64_t> step;
@@ -58,6 +64,8 @@ struct SaveOptions {
   std::string tree_json;             // Typed tree of Python state.
   bool background = false;           // Low-priority workers.
   uint64_t memory_bytes = 0;         // 0: LakeOptions::memory_bytes.
+  // Set: the session ends with FinishPart. Of the fields above those of rank 0 make the version.
+  std::optional<RankPlace> place;
 };
 
 struct SaveReport {
@@ -68,6 +76,18 @@ struct SaveReport {
   uint64_t shared_bytes = 0;  // Raw bytes not sent because they were there.
   uint64_t objects_written = 0;
   double staged_s = 0, durable_s = 0, committed_s = 0;  // Since the session began.
+};
+
+struct PartReport {
+  std::string token;  // One line, for Lake::JoinParts.
+  uint64_t logical_bytes = 0, stored_bytes = 0, shared_bytes = 0, objects_written = 0;
+  double staged_s = 0, durable_s = 0;
+};
+
+// Rows of a tensor of which other ranks hold the others.
+struct SlabPlace {
+  std::vector<uint64_t> global_shape;  // At least one dimension; the slab has the same inner ones.
+  uint64_t first_row = 0, rows = 0;    // Along dimension 0; a rank may have none.
 };
 
 struct ForgetOptions {
@@ -122,7 +142,8 @@ struct StoredPolicy {
 
 class LakeImpl;
 
-// One save under way. Feed tensors, then Commit(). Destroyed without Commit(): nothing is visible.
+// One save under way. Feed tensors, then Commit(), or FinishPart() as one rank of several.
+// Destroyed without either: nothing is visible.
 class SaveSession {
  public:
   virtual ~SaveSession() = default;
@@ -135,6 +156,9 @@ class SaveSession {
   using Reader = std::function<Status(uint64_t offset, MutableByteView into)>;
   virtual Status AddTensorFrom(const OpContext& ctx, std::string name, codec::DType dtype,
                                std::vector<uint64_t> shape, uint64_t bytes, const Reader& read) = 0;
+  // As AddTensor, for a rank's rows of a tensor. Another division than by rows has no form.
+  virtual Status AddTensorSlab(const OpContext& ctx, std::string name, codec::DType dtype,
+                               SlabPlace place, ByteView data, Hold hold) = 0;
   // A second name for the tensor added as `existing`: shares its chunks at no cost.
   virtual Status AddTensorAlias(std::string name, std::string_view existing) = 0;
   // A file of the local disk, read while it is added; cut by content.
@@ -142,6 +166,9 @@ class SaveSession {
   // Waits until all is durable, commits, and reports. Call at most once. kInvalidArgument after an
   // Add that failed: nothing is left out of a version in silence.
   virtual Result<SaveReport> Commit(const OpContext& ctx) = 0;
+  // The same for a rank of SaveOptions::place: its share is durable, and invisible until JoinParts
+  // was given the tokens of all ranks. How they get there is the caller's matter.
+  virtual Result<PartReport> FinishPart(const OpContext& ctx) = 0;
   virtual Progress progress() const = 0;  // From any thread.
 };
 
@@ -226,6 +253,14 @@ class Lake {
 
   virtual Result<std::unique_ptr<SaveSession>> BeginSave(const OpContext& ctx, std::string name,
                                                          SaveOptions options) = 0;
+  // Makes one version of what the ranks of one save wrote, from the tokens of all of them in any
+  // order. Any process may call it, again after a lost answer, and several at once: there is one
+  // version, which all of them report. A save id is for one attempt: a rank that saves again under
+  // it may make another version. Errors as those of a commit, and: kInvalidArgument: a rank is
+  // missing or there twice, or tensors do not fit together. kConflict: ranks disagree about the
+  // bytes of one name; or the collector took what a rank had written, then save again.
+  virtual Result<SaveReport> JoinParts(const OpContext& ctx, std::string_view name,
+                                       const std::vector<std::string>& tokens) = 0;
   // Readies memory behind the caller for a coming save that copies about `bytes`, so that its first
   // copy does not wait for fresh pages; never more than the lake's cap. Best effort.
   virtual void Warm(uint64_t bytes) = 0;

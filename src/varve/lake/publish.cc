@@ -20,6 +20,25 @@ std::string Shorten(const std::string& text, size_t bytes_max) {
   return text.substr(0, end);
 }
 
+// The number under which another made this very version, of a copy or a join, already; 0: nobody.
+Result<uint64_t> NumberOf(const OpContext& ctx, Core& core, const Publication& publication,
+                          const format::Head& head, const hash::Digest& commit_id) {
+  if (publication.joins_after.has_value()) {
+    const uint64_t before = *publication.joins_after, last = head.last_version();
+    if (last <= before || PLANTED(83)) return uint64_t{0};
+    VARVE_TRY(const auto since, core.heads.Newest(ctx, head, last - before));
+    for (const format::VersionEntry& each : since) {
+      if (each.commit_id == commit_id) return each.version;
+    }
+    return uint64_t{0};
+  }
+  if (publication.logical == nullptr || PLANTED(41)) return uint64_t{0};
+  for (const format::VersionEntry& each : head.versions) {
+    if (each.commit_id == commit_id && !head.forgotten.contains(each.version)) return each.version;
+  }
+  return uint64_t{0};
+}
+
 Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& publication,
                         format::VersionEntry entry, Condemned& condemned) {
   Heads::Change change;
@@ -36,20 +55,15 @@ Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& pub
     VARVE_TRY(const format::VersionEntry there, core.heads.Find(ctx, head, entry.version));
     return there.commit_id == entry.commit_id;
   };
-  std::optional<uint64_t> there;
+  uint64_t there = 0;
   change.edit = [&](format::Head& head) -> Status {
-    there.reset();
+    VARVE_TRY(there, NumberOf(ctx, core, publication, head, entry.commit_id));
+    if (there != 0) {
+      return Error(ErrorCode::kAlreadyExists, "'" + head.name + "' has that version");
+    }
     if (head.state == format::HeadState::kSealed) {
       return Error(ErrorCode::kUnsupported,
                    "'" + head.name + "' is sealed; it takes no new version");
-    }
-    // A copy that gave up on its answer, or another copier, may have brought the same version.
-    for (const format::VersionEntry& each : head.versions) {
-      if (PLANTED(41) || publication.logical == nullptr) continue;
-      if (each.commit_id != entry.commit_id) continue;
-      if (head.forgotten.contains(each.version)) continue;
-      there = each.version;
-      return Error(ErrorCode::kAlreadyExists, "'" + head.name + "' has that version");
     }
     head.state = format::HeadState::kOpen;
     entry.version = head.last_version() + 1;
@@ -73,7 +87,7 @@ Result<uint64_t> Append(const OpContext& ctx, Core& core, const Publication& pub
   };
   auto head = core.heads.Commit(ctx, change, &condemned);
   if (head.ok()) return entry.version;
-  if (there.has_value()) return *there;
+  if (there != 0) return there;
   return std::move(head).error();
 }
 
@@ -172,7 +186,8 @@ Result<Published> Publish(const OpContext& ctx, Core& core, const Publication& p
     if (!put.ok() && !PLANTED(13)) return put.error();
     meta_bytes += encoded.object.size();
     published.commit_id = encoded.commit_id;
-    published.stored_bytes = attempt.writer->stored_bytes() + meta_bytes;
+    published.stored_bytes =
+        attempt.stored_before_bytes + attempt.writer->stored_bytes() + meta_bytes;
     Condemned condemned;
     const auto version = Append(ctx, core, attempt,
                                 EntryOf(*attempt.commit, encoded.commit_id, meta_id,

@@ -41,19 +41,19 @@ class Session final : public SaveSession {
 
   Status AddTensor(const OpContext& ctx, std::string name, codec::DType dtype,
                    std::vector<uint64_t> shape, ByteView data, Hold hold) override {
-    const codec::ElementKind kind{.is_tensor = true, .dtype = dtype};
-    return Noted(AddChunks(ctx, std::move(name), dtype, std::move(shape), data.size(),
-                           [&](uint64_t offset, uint64_t bytes) {
-                             const ByteView raw = data.subspan(offset, bytes);
-                             return hold == Hold::kBorrow ? writer_->AddBorrowed(raw, kind)
-                                                          : writer_->AddCopied(raw, kind);
-                           }));
+    return Noted(AddChunks(ctx, std::move(name), dtype, std::move(shape), data.size(), 0,
+                           From(data, dtype, hold)));
+  }
+
+  Status AddTensorSlab(const OpContext& ctx, std::string name, codec::DType dtype, SlabPlace place,
+                       ByteView data, Hold hold) override {
+    return Noted(AddSlab(ctx, std::move(name), dtype, std::move(place), data, hold));
   }
 
   Status AddTensorFrom(const OpContext& ctx, std::string name, codec::DType dtype,
                        std::vector<uint64_t> shape, uint64_t bytes, const Reader& read) override {
     const codec::ElementKind kind{.is_tensor = true, .dtype = dtype};
-    return Noted(AddChunks(ctx, std::move(name), dtype, std::move(shape), bytes,
+    return Noted(AddChunks(ctx, std::move(name), dtype, std::move(shape), bytes, 0,
                            [&](uint64_t offset, uint64_t chunk_bytes) {
                              return writer_->AddRead(chunk_bytes, kind, [&](MutableByteView into) {
                                return read(offset, into);
@@ -70,13 +70,22 @@ class Session final : public SaveSession {
   }
 
   Result<SaveReport> Commit(const OpContext& ctx) override {
-    if (!failed_.ok()) {
+    if (options_.place.has_value()) {
       return Error(ErrorCode::kInvalidArgument,
-                   "a part of this save of '" + name_ +
-                       "' was not taken, so there is no version of it; begin it again. cause=" +
-                       failed_.error().message());
+                   "this save of '" + name_ +
+                       "' is that of one rank; finish its part, and join those of all ranks");
     }
+    VARVE_CHECK_OK(CheckWhole());
     return CommitWhole(ctx);
+  }
+
+  Result<PartReport> FinishPart(const OpContext& ctx) override {
+    if (!options_.place.has_value()) {
+      return Error(ErrorCode::kInvalidArgument,
+                   "this save of '" + name_ + "' has no rank; commit it");
+    }
+    VARVE_CHECK_OK(CheckWhole());
+    return FinishRank(ctx);
   }
 
   Progress progress() const override { return {writer_->bytes_done(), bytes_total_.load()}; }
@@ -86,6 +95,14 @@ class Session final : public SaveSession {
     uint64_t raw_bytes = 0;
     std::vector<size_t> slots;
   };
+
+  Status CheckWhole() const {
+    if (failed_.ok()) return OkStatus();
+    return Error(ErrorCode::kInvalidArgument,
+                 "a part of this save of '" + name_ +
+                     "' was not taken, so there is no version of it; begin it again. cause=" +
+                     failed_.error().message());
+  }
 
   // What its caller was refused is not left out of the version in silence.
   Status Noted(Status status) {
@@ -104,10 +121,53 @@ class Session final : public SaveSession {
     format::TensorRow row = tensors_[found->second];
     row.name = name;
     Item item = tensor_items_[found->second];
+    const auto slab = std::find_if(slabs_.begin(), slabs_.end(), [&](const format::Slab& each) {
+      return each.tensor == found->second;
+    });
+    if (slab != slabs_.end()) {
+      format::Slab second = *slab;
+      second.tensor = static_cast<uint32_t>(tensors_.size());
+      slabs_.push_back(std::move(second));
+    }
     tensor_index_.emplace(std::move(name), tensors_.size());
     tensors_.push_back(std::move(row));
     tensor_items_.push_back(std::move(item));
     return OkStatus();
+  }
+
+  Status AddSlab(const OpContext& ctx, std::string name, codec::DType dtype, SlabPlace place,
+                 ByteView data, Hold hold) {
+    const std::vector<uint64_t>& global = place.global_shape;
+    uint64_t row_bytes = codec::ElementBytes(dtype), bytes = 0, first_byte = 0;
+    bool fits = options_.place.has_value() && !global.empty() && place.first_row <= global[0] &&
+                place.rows <= global[0] - place.first_row;
+    for (size_t i = 1; i < global.size(); ++i) {
+      if (__builtin_mul_overflow(row_bytes, global[i], &row_bytes)) fits = false;
+    }
+    if (!fits || __builtin_mul_overflow(row_bytes, global[0], &bytes) ||
+        __builtin_mul_overflow(row_bytes, place.first_row, &first_byte)) {
+      return Error(
+          ErrorCode::kInvalidArgument,
+          "tensor '" + name + "': rows of it are for a save by ranks, and lie inside of its shape");
+    }
+    std::vector<uint64_t> shape = global;
+    shape[0] = place.rows;
+    const size_t tensor = tensors_.size();
+    VARVE_CHECK_OK(AddChunks(ctx, std::move(name), dtype, std::move(shape), data.size(), first_byte,
+                             From(data, dtype, hold)));
+    slabs_.push_back(
+        {static_cast<uint32_t>(tensor), place.first_row, std::move(place.global_shape)});
+    return OkStatus();
+  }
+
+  using Add = std::function<Result<size_t>(uint64_t offset, uint64_t bytes)>;
+  Add From(ByteView data, codec::DType dtype, Hold hold) {
+    const codec::ElementKind kind{.is_tensor = true, .dtype = dtype};
+    return [this, data, kind, hold](uint64_t offset, uint64_t bytes) {
+      const ByteView raw = data.subspan(offset, bytes);
+      return hold == Hold::kBorrow ? writer_->AddBorrowed(raw, kind)
+                                   : writer_->AddCopied(raw, kind);
+    };
   }
 
   Status AddPieces(const OpContext& ctx, std::string path, const std::string& local_path) {
@@ -178,9 +238,41 @@ class Session final : public SaveSession {
     return report;
   }
 
+  Result<PartReport> FinishRank(const OpContext& ctx) {
+    VARVE_CHECK_OK(writer_->Finish());
+    format::Part part;
+    VARVE_TRY(part.commit, Assemble(ctx));
+    part.commit.header.save_id = format::SaveIdOf(name_, options_.place->save_id);
+    part.rank = options_.place->rank;
+    part.ranks = options_.place->ranks;
+    part.base_epoch = base_epoch_;
+    part.stored_bytes = writer_->stored_bytes();
+    part.shared_bytes = writer_->shared_bytes();
+    part.objects_written = writer_->packs_written() + 1;
+    for (size_t i = 0; i < parents_.size(); ++i) {
+      const bool named = std::find(named_parents_.begin(), named_parents_.end(), parents_[i]) !=
+                         named_parents_.end();
+      if (named) part.named_parents |= 1U << i;
+    }
+    const std::set<std::string> aliases(options_.aliases.begin(), options_.aliases.end());
+    part.aliases.assign(aliases.begin(), aliases.end());
+    part.slabs = std::move(slabs_);
+    VARVE_TRY(const WrittenPart written, WritePart(ctx, *core_, name_, part));
+    PartReport report;
+    report.token = written.token;
+    report.logical_bytes = part.commit.LogicalBytes();
+    report.stored_bytes = part.stored_bytes + written.object_bytes;
+    report.shared_bytes = part.shared_bytes;
+    report.objects_written = part.objects_written;
+    const int64_t durable_ns = ctx.clock().SteadyNs();
+    report.staged_s = Seconds(begun_ns_, staged_ns_ != 0 ? staged_ns_ : durable_ns);
+    report.durable_s = Seconds(begun_ns_, durable_ns);
+    return report;
+  }
+
   Status AddChunks(const OpContext& ctx, std::string name, codec::DType dtype,
-                   std::vector<uint64_t> shape, uint64_t data_bytes,
-                   const std::function<Result<size_t>(uint64_t offset, uint64_t bytes)>& add) {
+                   std::vector<uint64_t> shape, uint64_t data_bytes, uint64_t first_byte,
+                   const Add& add) {
     VARVE_CHECK_OK(ctx.Check());
     VARVE_CHECK_OK(CheckNew(name));
     uint64_t raw_bytes = codec::ElementBytes(dtype);
@@ -195,7 +287,8 @@ class Session final : public SaveSession {
     Item item;
     item.raw_bytes = raw_bytes;
     uint64_t offset = 0;
-    for (const uint64_t bytes : plan::ChunkSizes(raw_bytes, core_->descriptor.chunk_bytes)) {
+    for (const uint64_t bytes :
+         plan::SlabChunkSizes(first_byte, raw_bytes, core_->descriptor.chunk_bytes)) {
       VARVE_TRY(const size_t slot, add(offset, bytes));
       item.slots.push_back(slot);
       offset += bytes;
@@ -276,11 +369,29 @@ class Session final : public SaveSession {
   std::vector<format::TensorRow> tensors_;
   std::vector<Item> tensor_items_;
   std::map<std::string, size_t> tensor_index_;
-  std::set<std::string> names_;  // Of files.
+  std::vector<format::Slab> slabs_;  // By tensor, ascending.
+  std::set<std::string> names_;      // Of files.
   std::vector<std::pair<format::FileRow, Item>> files_;
   std::atomic<uint64_t> bytes_total_{0};
   Status failed_;  // Of the first Add that failed.
 };
+
+Status CheckPlace(const SaveOptions& options) {
+  if (!options.place.has_value()) return OkStatus();
+  const RankPlace& place = *options.place;
+  if (place.ranks == 0 || place.ranks > format::kRanksMax || place.rank >= place.ranks) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "a rank is less than the number of ranks, of which a save has at most 65,536");
+  }
+  if (place.save_id.empty() || place.save_id.size() > format::kSaveIdTextBytesMax) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "the save id of ranks is 1 to 1,024 bytes, the same on all of them");
+  }
+  if (options.aliases.size() > format::kPartAliasesMax) {
+    return Error(ErrorCode::kInvalidArgument, "a save moves at most 1,024 aliases");
+  }
+  return OkStatus();
+}
 
 struct Previous {
   format::VersionEntry entry;
@@ -326,6 +437,7 @@ Result<std::unique_ptr<SaveSession>> BeginSession(const OpContext& ctx,
   VARVE_CHECK_OK(format::CheckArtifactName(name));
   VARVE_CHECK_OK(format::CheckLabel(options.artifact_type));
   for (const std::string& alias : options.aliases) VARVE_CHECK_OK(format::CheckLabel(alias));
+  VARVE_CHECK_OK(CheckPlace(options));
   // Before any head is read: what is learned from heads counts from this epoch on.
   VARVE_TRY(const uint64_t base_epoch, core->guard.Base(ctx));
   VARVE_TRY(auto writer, ChunkWriter::Make(*core, ctx,
