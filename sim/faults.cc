@@ -33,6 +33,9 @@ Config Config::FromSeed(uint64_t seed) {
   // A check reads everything, and finds little to do.
   if (config.Has(kRepairer) && random.Fork("repairs")->Between(0, 3) != 0)
     config.actors &= ~(1U << kRepairer);
+  // Each of its saves is by several processes.
+  if (config.Has(kSaverRanks) && random.Fork("ranks")->Between(0, 2) != 0)
+    config.actors &= ~(1U << kSaverRanks);
   // Nor is anything dead without somebody who lets go.
   if (config.Has(kRepacker)) config.actors |= 1U << kForgetter;
   config.faults = static_cast<uint32_t>(random.Next64()) & ((1U << kFaults) - 1);

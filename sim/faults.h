@@ -50,7 +50,8 @@ enum Fault : uint32_t {
   X(Keeper, "pins and holds, and loads what it keeps")               \
   X(Restorer, "brings back what was let go")                         \
   X(Repacker, "copies what lives out of packs that are partly dead") \
-  X(Repairer, "checks the lake and mends what it finds")
+  X(Repairer, "checks the lake and mends what it finds")             \
+  X(SaverRanks, "saves m0 and m1 by two or three ranks, one of which may die")
 
 enum Actor : uint32_t {
 #define VARVE_SIM_ENUM(name, what) k##name,

@@ -25,6 +25,7 @@ Role RoleOf(Actor actor) {
     case kLoader:
     case kLoaderB:
     case kCopier:
+    case kSaverRanks:  // Its ranks are processes of their own.
       return Role::kReader;
     case kCollectorA:
     case kCollectorB:

@@ -28,8 +28,12 @@ bool RetainOnce(World& world, Process& process, lake::Lake& lake);
 bool KeepOnce(World& world, Process& process, lake::Lake& lake);
 bool RestoreOnce(World& world, Process& process, lake::Lake& lake);
 bool CopyOnce(World& world, Process& process, lake::Lake& lake, lake::Lake& copy);
+bool SaveRanksOnce(World& world, Process& process);
 bool SaveStep(World& world, Process& process, lake::Lake& lake, Intent& intent,
               const SaveChoice& choice);
+
+// Few contents, so that versions share chunks; tiny ones, and one that has no bytes.
+Bytes AnyContent(uint64_t pick);
 
 // What operations share: a context, perhaps with a deadline, and the moment of its start.
 struct Operation {

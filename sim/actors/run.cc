@@ -55,6 +55,8 @@ bool Step(World& world, Process& process, Actor actor, lake::Lake& lake, lake::L
       return RepackOnce(world, process, lake);
     case kRepairer:
       return RepairOnce(world, process, lake);
+    case kSaverRanks:
+      return SaveRanksOnce(world, process);
     case kActors:
       break;
   }

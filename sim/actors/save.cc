@@ -3,17 +3,6 @@
 namespace varve::sim {
 namespace {
 
-// Few contents, so that versions share chunks; tiny ones, and one that has no bytes.
-Bytes Content(uint64_t pick) {
-  static constexpr size_t kSizes[] = {40, 16, 1, 100, 64, 40, 0, 300, 40, 24, 1000, 64};
-  const size_t which = pick % std::size(kSizes);
-  Bytes bytes(kSizes[which]);
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<std::byte>(which * 37 + i * (which % 3));
-  }
-  return bytes;
-}
-
 void Choose(World& world, Process& process, Intent& intent) {
   // Where packs are to be partly dead, all versions share one tensor.
   const bool shares = world.config().Has(kRepacker);
@@ -21,7 +10,7 @@ void Choose(World& world, Process& process, Intent& intent) {
   for (uint64_t i = 0; i < count; ++i) {
     static constexpr const char* kFolders[] = {"model/t", "optimizer/t", "ema/t"};
     intent.tensors.emplace(kFolders[i % 3] + std::to_string(i),
-                           Content(shares && i == 0 ? 7 : process.random->Next64()));
+                           AnyContent(shares && i == 0 ? 7 : process.random->Next64()));
   }
 }
 
@@ -52,6 +41,16 @@ Result<lake::SaveReport> Save(World& world, Process& process, lake::Lake& lake,
 }
 
 }  // namespace
+
+Bytes AnyContent(uint64_t pick) {
+  static constexpr size_t kSizes[] = {40, 16, 1, 100, 64, 40, 0, 300, 40, 24, 1000, 64};
+  const size_t which = pick % std::size(kSizes);
+  Bytes bytes(kSizes[which]);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<std::byte>(which * 37 + i * (which % 3));
+  }
+  return bytes;
+}
 
 bool SaveStep(World& world, Process& process, lake::Lake& lake, Intent& intent,
               const SaveChoice& choice) {

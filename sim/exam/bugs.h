@@ -68,6 +68,11 @@ inline constexpr Bug kBugs[] = {
     {71, "a repack does not verify what it copies"},
     {72, "a repack forgets what a thinned version may get back"},
     {73, "a reader does not look whether a version moved"},
+    {80, "a join heeds the lists from its own epoch on"},
+    {81, "a join does not look whether all ranks are there"},
+    {82, "every joiner has a save id of its own"},
+    {83, "a join does not look whether another made the version"},
+    {84, "slabs are put together in the order of the ranks"},
 };
 
 }  // namespace varve::sim
