@@ -103,6 +103,10 @@ lake::SaveOptions OptionsFrom(const nb::dict& dict) {
   options.tree_json = nb::cast<std::string>(dict["tree_json"]);
   options.background = nb::cast<bool>(dict["background"]);
   options.memory_bytes = nb::cast<uint64_t>(dict["memory_bytes"]);
+  using Place = std::tuple<std::string, uint32_t, uint32_t>;
+  if (const auto place = nb::cast<std::optional<Place>>(dict["place"]); place.has_value()) {
+    options.place = lake::RankPlace{std::get<0>(*place), std::get<1>(*place), std::get<2>(*place)};
+  }
   return options;
 }
 

@@ -153,6 +153,12 @@ void BindLake(nb::module_& m) {
             return PySave{cancel, Handle(std::move(session))};
           },
           nb::keep_alive<0, 1>())
+      .def("join_parts",
+           [](PyLake& self, const std::string& name, const std::vector<std::string>& tokens) {
+             lake::Lake& lake = self.lake.Use();
+             return ReportDict(Get<lake::SaveReport>(
+                 [&](const OpContext& ctx) { return lake.JoinParts(ctx, name, tokens); }));
+           })
       .def(
           "open_at",
           [](PyLake& self, const std::string& address) {

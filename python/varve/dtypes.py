@@ -60,7 +60,7 @@ def refusal(value: Any) -> str:
         return "" if value.dtype.name in _FROM_NUMPY else f"numpy dtype {value.dtype} has no form without pickle"
     torch = _torch()
     if hasattr(value, "full_tensor"):
-        return "a distributed tensor; save from one process or call .full_tensor()"
+        return "a distributed tensor; save it by ranks, with save_part, or call .full_tensor()"
     if type(value) not in (torch.Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.Tensor)):
         return f"tensor class {type(value).__qualname__} holds more than a tensor; save its parts"
     if value.layout != torch.strided:

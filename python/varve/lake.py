@@ -12,7 +12,7 @@ from .errors import AlreadyExistsError, InvalidError, NotFoundError
 from .lease import Lease
 from .options import address as _address
 from .options import location as _location
-from .options import save_options, text
+from .options import rank_place, save_options, text
 from .pending import Committer, PendingSave
 from .types import (
     Artifact,
@@ -23,6 +23,7 @@ from .types import (
     FileInfo,
     Finding,
     Health,
+    Part,
     SaveReport,
     TensorInfo,
     Verification,
@@ -156,6 +157,60 @@ class Lake:
             self._committer.release(count)
             raise
         return pending
+
+    def save_part(
+        self, name: str, state: Any, *, save_id: str, rank: int, ranks: int, step: int | None = None,
+        metrics: Mapping[str, float] | None = None, metadata: Mapping[str, Any] | None = None, message: str = "",
+        aliases: str | Iterable[str] = (), parents: str | Iterable[str] = (), type: str = "checkpoint",
+    ) -> Part:
+        """Saves this process's share of a version, and returns once it is durable. Visible only after `join_parts`.
+
+        Call it on every rank, then give the tokens of all of them to one `join_parts`, by a gather, a store or a file.
+        There is no asynchronous form.
+
+        Args:
+            state: as in `save`. Of a torch DTensor whose rows are divided among ranks (one Shard(0), other placements
+                Replicate) these rows are saved. Any other tensor is whole: what several ranks name must be equal on all
+                of them, is sent by each and stored once, so that one rank had better name it. What load() returns has
+                the form of rank 0's state; tensors that only other ranks name are read with `into`.
+            save_id: the same text on all ranks, and another one for every attempt, at most 1,024 bytes.
+            rank, ranks: 0 to ranks - 1, and at most 65,536.
+            Others as in `save`; those of rank 0 count.
+
+        Returns:
+            Its token, and bytes. Blocks until durable.
+
+        Raises:
+            UnstorableError: as in `save`, and a distributed tensor that is divided otherwise. Nothing was sent.
+            InvalidError, StorageError: see varve.errors. No version comes of it.
+        """
+        self._check(failures=True)
+        tree_json, leaves = tree.encode(state, ranked=True)
+        options = save_options(
+            type=type, step=step, metrics=metrics, metadata=metadata, message=message, aliases=aliases,
+            parents=parents, tree_json=tree_json if rank == 0 else "", place=rank_place(save_id, rank, ranks),
+        )
+        session = self._core.begin_save(text(name, "the name"), options)
+        try:
+            _feed(session, leaves, copy=False)
+            return Part(**session.finish_part())  # `leaves` hold the memory it reads until here.
+        finally:
+            session.close()
+
+    def join_parts(self, name: str, tokens: Iterable[str]) -> SaveReport:
+        """Makes the next version of `name` from the parts of all ranks, whose tokens may come in any order.
+
+        Any process may call it, again after a failure or a lost answer, and several at once: there is one version, which
+        all of them get. Blocks until committed.
+
+        Raises:
+            InvalidError: a rank is missing or there twice, or tensors do not fit together; says which.
+            ConflictError: two ranks wrote different bytes for one name; or the collector took a part, then save again.
+            StorageError, UnknownOutcomeError: see varve.errors; join again.
+        """
+        self._check()
+        found = [text(token, "a token") for token in ([tokens] if isinstance(tokens, str) else tokens)]
+        return SaveReport(**self._core.join_parts(text(name, "the name"), found))
 
     def put(
         self, name: str, path: str | os.PathLike[str], *, type: str = "model", step: int | None = None,
@@ -453,7 +508,7 @@ class Lake:
 
 def _feed(session: Any, leaves: list[tree.Leaf], *, copy: bool) -> None:
     """Hands the tensors to a session, in batches; with `copy` their bytes were copied when it returns."""
-    batch: list[tuple[str, str, list[int], int, int, bool]] = []
+    batch: list[tuple[str, str, list[int], int, int, bool, tuple[int, int] | None]] = []
     owners: list[Any] = []
     temporary_bytes = 0
 
@@ -474,7 +529,7 @@ def _feed(session: Any, leaves: list[tree.Leaf], *, copy: bool) -> None:
         owners.append(owner)
         shape = [int(n) for n in leaf.value.shape]
         # A temporary copy must not pile up until the commit.
-        batch.append((leaf.name, dtypes.name_of(leaf.value), shape, address, count, copy or is_copy))
+        batch.append((leaf.name, dtypes.name_of(leaf.value), shape, address, count, copy or is_copy, leaf.slab))
         temporary_bytes += count if is_copy else 0
         if temporary_bytes >= _TEMPORARY_BYTES_MAX:
             flush()

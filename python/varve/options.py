@@ -9,13 +9,15 @@ from typing import Any
 
 from .errors import InvalidError
 
-__all__ = ["address", "location", "save_options", "text"]
+__all__ = ["address", "location", "rank_place", "save_options", "text"]
 
 _MESSAGE_BYTES_MAX = 4096
 _METADATA_BYTES_MAX = 1 << 20
 _METADATA_DEPTH_MAX = 32
 _METRICS_MAX = 1024
 _METRIC_NAME_BYTES_MAX = 200
+_RANKS_MAX = 65_536
+_SAVE_ID_BYTES_MAX = 1024
 
 
 def text(value: Any, what: str, bytes_max: int | None = None) -> str:
@@ -92,10 +94,25 @@ def _metrics(metrics: Mapping[str, float] | None) -> dict[str, float]:
     return found
 
 
+def rank_place(save_id: str, rank: int, ranks: int) -> tuple[str, int, int]:
+    """The place of a process among those that save one version.
+
+    Raises:
+        InvalidError: it is none.
+    """
+    try:
+        rank, ranks = rank.__index__(), ranks.__index__()
+    except AttributeError:
+        raise InvalidError("rank and ranks must be ints") from None
+    if not 0 <= rank < ranks <= _RANKS_MAX:
+        raise InvalidError(f"rank is 0 to ranks - 1, and ranks at most {_RANKS_MAX}")
+    return text(save_id, "the save id", _SAVE_ID_BYTES_MAX), rank, ranks
+
+
 def save_options(
     *, type: str, step: int | None, metrics: Mapping[str, float] | None, metadata: Mapping[str, Any] | None,
     message: str, aliases: str | Iterable[str], parents: str | Iterable[str], tree_json: str = "",
-    background: bool = False, memory_bytes: int = 0,
+    background: bool = False, memory_bytes: int = 0, place: tuple[str, int, int] | None = None,
 ) -> dict[str, Any]:
     """The options of a save as the core takes them.
 
@@ -113,5 +130,5 @@ def save_options(
         "type": text(type, "the type"), "step": step, "message": text(message, "the message", _MESSAGE_BYTES_MAX),
         "metadata_json": _metadata(metadata), "metrics": _metrics(metrics), "parents": _labels(parents, "a parent"),
         "aliases": _labels(aliases, "an alias"), "tree_json": tree_json, "background": background,
-        "memory_bytes": memory_bytes,
+        "memory_bytes": memory_bytes, "place": place,
     }

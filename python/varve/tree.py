@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes
+from . import dtypes, slabs
 from .errors import CorruptError, UnstorableError, VarveError
 
 __all__ = ["Leaf", "decode", "encode", "flatten"]
@@ -24,12 +24,15 @@ _MISSING = object()
 
 
 class Leaf:
-    """A tensor or array found in a tree: `name` is its path, `same` the earlier path it is a view of."""
+    """A tensor or array found in a tree: `name` is its path, `same` the earlier path it is a view of.
 
-    __slots__ = ("name", "same", "value")
+    `slab` is the first row of `value` and the rows of the whole tensor, when other ranks hold the others.
+    """
 
-    def __init__(self, name: str, value: Any, same: str | None) -> None:
-        self.name, self.value, self.same = name, value, same
+    __slots__ = ("name", "same", "slab", "value")
+
+    def __init__(self, name: str, value: Any, same: str | None, slab: tuple[int, int] | None = None) -> None:
+        self.name, self.value, self.same, self.slab = name, value, same, slab
 
 
 def _escape(key: str) -> str:
@@ -47,7 +50,8 @@ def _refuse(path: str, why: str) -> UnstorableError:
 
 
 class _Encoder:
-    def __init__(self) -> None:
+    def __init__(self, *, ranked: bool) -> None:
+        self._ranked = ranked
         self.leaves: list[Leaf] = []
         self._names: set[str] = set()
         self._views: dict[tuple[Any, ...], str] = {}
@@ -55,6 +59,13 @@ class _Encoder:
         self._nodes = 0
 
     def _tensor(self, value: Any, path: str, form: str) -> dict[str, str]:
+        slab = None
+        if self._ranked and slabs.is_distributed(value):
+            found = slabs.slab_of(value)
+            if isinstance(found, str):
+                raise _refuse(path, found)
+            value = found.local
+            slab = None if found.rows is None else (found.first_row, found.rows)
         reason = dtypes.refusal(value)
         if reason:
             raise _refuse(path, reason)
@@ -66,8 +77,8 @@ class _Encoder:
             raise _refuse(path, f"its path is longer than {_NAME_BYTES_MAX} bytes or {_NAME_PARTS_MAX} parts")
         self._names.add(name)
         view = dtypes.view_key(value)
-        same = self._views.setdefault(view, name) if view is not None else name
-        self.leaves.append(Leaf(name, value, same if same != name else None))
+        same = self._views.setdefault((view, slab), name) if view is not None else name
+        self.leaves.append(Leaf(name, value, same if same != name else None, slab))
         return {form: name} if same == name else {form: name, "same": same}
 
     def _plain(self, value: Any, path: str) -> Any:
@@ -157,13 +168,13 @@ class _Encoder:
         )
 
 
-def encode(state: Any) -> tuple[str, list[Leaf]]:
-    """Returns the tree as JSON and its tensors in order. Copies nothing.
+def encode(state: Any, *, ranked: bool = False) -> tuple[str, list[Leaf]]:
+    """Returns the tree as JSON and its tensors in order. Copies nothing. `ranked`: of what other ranks hold too, this one's.
 
     Raises:
         UnstorableError: something in it cannot be stored; the message gives its path.
     """
-    encoder = _Encoder()
+    encoder = _Encoder(ranked=ranked)
     text = json.dumps(encoder.node(state, ""), separators=(",", ":"), allow_nan=False)
     if len(text) > _JSON_BYTES_MAX:
         raise _refuse("", f"its plain values take {len(text)} bytes of JSON, at most {_JSON_BYTES_MAX}; use arrays")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 __all__ = [
-    "Artifact", "CopyReport", "Damage", "Diff", "DiffItem", "FileInfo", "Finding", "Health", "SaveReport", "TensorInfo", "Verification",
+    "Artifact", "CopyReport", "Damage", "Diff", "DiffItem", "FileInfo", "Finding", "Health", "Part", "SaveReport", "TensorInfo", "Verification",
     "Version", "VersionDetail",
 ]
 
@@ -32,6 +32,19 @@ class SaveReport(_Row):
     staged_s: float  # The state was handed over: an asynchronous save returned.
     durable_s: float
     committed_s: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Part(_Row):
+    """What a rank saved of a version that `Lake.join_parts` makes; pass `token` on to whoever does."""
+
+    token: str  # One line.
+    logical_bytes: int
+    stored_bytes: int
+    shared_bytes: int
+    objects_written: int
+    staged_s: float
+    durable_s: float
 
 
 @dataclasses.dataclass(frozen=True)

@@ -120,7 +120,7 @@ def hostile(tmp_path):
         for number, node in enumerate(nodes(files["p2.pkl"].hex())):
             session = lake._core.begin_save(f"tree-{number}", hostile_options(node))
             weights = torch.ones(3)
-            session.add_tensors([("w", "f32", [3], weights.data_ptr(), weights.nbytes, True)])
+            session.add_tensors([("w", "f32", [3], weights.data_ptr(), weights.nbytes, True, None)])
             session.commit()
             names[f"tree-{number}"] = "tree"
     return names, mark, files
