@@ -239,7 +239,7 @@ struct Target {
   const char* name;
   void (*run)(ByteView input);
 };
-inline constexpr std::array<Target, 12> kTargets = {{{"envelope", FuzzEnvelope},
+inline constexpr std::array<Target, 13> kTargets = {{{"envelope", FuzzEnvelope},
                                                      {"commit", FuzzCommit},
                                                      {"part", FuzzPart},
                                                      {"pack", FuzzPack},
