@@ -46,7 +46,10 @@ std::optional<Reply> ParseHead(std::string_view head) {
   const std::string_view status = first.substr(std::min(first.size(), kVersion.size()));
   const bool named = first.starts_with(kVersion) && Digits(status.substr(0, kStatusDigits)) &&
                      (status.size() == kStatusDigits || status.substr(kStatusDigits)[0] == ' ');
-  if (!named || status[0] == '0' || status[0] > '5') return std::nullopt;
+  if (!named || status[0] == '0' || status[0] > '5' ||
+      first.find_first_of("\r\n") != std::string_view::npos) {
+    return std::nullopt;
+  }
   Reply reply;
   TakeHeadLine(first, reply);
   for (size_t at = first.size() + 2; at + 2 < head.size();) {
