@@ -110,7 +110,8 @@ TEST_F(Scripted, AnUploadIsCopiedNowhereAndKeepsItsConnection) {
 
 TEST_F(Scripted, ARefusalBeforeTheEndOfTheBodyIsReadAndNotAskedForAgain) {
   const std::string body(64'000'000, 'b');
-  Play({{.bytes = "HTTP/1.1 503 Slow Down\r\nContent-Length: 4\r\n\r\nslow", .early = true}});
+  Play({{.bytes = "HTTP/1.1 503 Slow Down\r\nConnection: close\r\nContent-Length: 4\r\n\r\nslow",
+         .early = true}});
   const auto put = Put(body);
   ASSERT_TRUE(put.ok()) << put.error().ToString();
   EXPECT_EQ(put->status, 503);
