@@ -3,26 +3,81 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <mutex>
+
+#include "varve/exec/parallel.h"
+#include "varve/exec/sync.h"
 
 namespace varve::http {
 namespace {
 
-constexpr long kWaitNs = 20'000'000;
-constexpr int kAbandonedMax = 16;  // Lookups that hang in the system, given up by their callers.
+constexpr int64_t kWaitNs = 20'000'000;
+constexpr uint32_t kThreads = 16;
+constexpr int kLookupsMax = 64;  // Under way at once, those that their callers gave up included.
 
+std::atomic<int> under_way{0};
+
+// Shared by who asks and the thread that waits for the system, which cannot be called off.
 struct Lookup {
   std::string host;
-  addrinfo hints{};
-  gaicb request{};
+  Mutex mutex;
+  CondVar ended;
+  bool done = false;  // Guarded by mutex, as all below.
+  int failure = 0;
+  addrinfo* found = nullptr;
   ~Lookup() {
-    if (request.ar_result != nullptr) freeaddrinfo(request.ar_result);
+    if (found != nullptr) freeaddrinfo(found);
   }
 };
+
+void Ask(Lookup& lookup) {
+  addrinfo hints{}, *found = nullptr;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_ADDRCONFIG;
+  const int failure = getaddrinfo(lookup.host.c_str(), nullptr, &hints, &found);
+  --under_way;
+  const std::lock_guard lock(lookup.mutex);
+  lookup.done = true;
+  lookup.failure = failure;
+  lookup.found = failure == 0 ? found : nullptr;
+  lookup.ended.NotifyAll();
+}
+
+struct Askers {
+  const pid_t owner = getpid();
+  ThreadPool pool{{.name = "varve-resolve",
+                   .threads = kThreads,
+                   .queue_max = kLookupsMax,
+                   .background = false}};
+};
+
+// Never destroyed: a lookup that hangs would keep the process from its end. A forked child has none
+// of its parent's threads, and makes its own.
+ThreadPool& AskersHere() {
+  static std::atomic<Askers*> current{nullptr};
+  Askers* there = current.load();
+  while (there == nullptr || there->owner != getpid()) {
+    auto own = std::make_unique<Askers>();
+    if (!current.compare_exchange_strong(there, own.get())) continue;
+    under_way = 0;
+    return own.release()->pool;
+  }
+  return there->pool;
+}
+
+// False: too many are under way.
+bool Begin(const std::shared_ptr<Lookup>& lookup) {
+  ThreadPool& askers = AskersHere();
+  if (++under_way <= kLookupsMax && askers.Submit([lookup] { Ask(*lookup); }).ok()) return true;
+  --under_way;
+  return false;
+}
 
 std::string Text(const sockaddr* address) {
   char text[INET6_ADDRSTRLEN] = {};
@@ -47,40 +102,23 @@ bool IsAddress(const std::string& host) {
 }
 
 Result<std::vector<std::string>> Resolve(const OpContext& ctx, const std::string& host) {
-  static std::atomic<int> abandoned{0};
   const Error none(ErrorCode::kUnavailable, "no such host " + host + "; check the endpoint");
-  if (abandoned.load() >= kAbandonedMax) return none;
-  auto lookup = std::make_unique<Lookup>();
+  const auto lookup = std::make_shared<Lookup>();
   lookup->host = host;
-  lookup->hints.ai_socktype = SOCK_STREAM;
-  lookup->hints.ai_flags = AI_ADDRCONFIG;
-  lookup->request.ar_name = lookup->host.c_str();
-  lookup->request.ar_request = &lookup->hints;
-  gaicb* list[] = {&lookup->request};
-  if (getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr) != 0) return none;
+  if (!Begin(lookup)) return none;
   const OpContext bounded = ctx.WithTimeout(kResolveTimeoutMs);
-  Status stopped;
-  while (gai_error(&lookup->request) == EAI_INPROGRESS) {
-    stopped = bounded.Check();
-    if (!stopped.ok()) break;
-    const timespec wait{.tv_sec = 0, .tv_nsec = kWaitNs};
-    const gaicb* waiting[] = {&lookup->request};
-    gai_suspend(waiting, 1, &wait);
-  }
-  if (gai_error(&lookup->request) == EAI_INPROGRESS &&
-      gai_cancel(&lookup->request) == EAI_NOTCANCELED) {
-    // The system still writes to it; nobody may free it any more.
-    ++abandoned;
-    static_cast<void>(lookup.release());
-  }
-  VARVE_CHECK_OK(ctx.Check());
-  if (!stopped.ok()) {
+  std::unique_lock lock(lookup->mutex);
+  while (!lookup->done) {
+    lookup->ended.WaitFor(lock, kWaitNs);
+    if (lookup->done || bounded.Check().ok()) continue;
+    VARVE_CHECK_OK(ctx.Check());
     return Error(ErrorCode::kUnavailable,
                  "the name " + host + " could not be resolved in time; check the endpoint and DNS");
   }
-  if (gai_error(&lookup->request) != 0) return none;
+  VARVE_CHECK_OK(ctx.Check());
+  if (lookup->failure != 0) return none;
   std::vector<std::string> addresses;
-  for (const addrinfo* at = lookup->request.ar_result; at != nullptr; at = at->ai_next) {
+  for (const addrinfo* at = lookup->found; at != nullptr; at = at->ai_next) {
     const std::string address = Text(at->ai_addr);
     if (!address.empty() && std::ranges::find(addresses, address) == addresses.end())
       addresses.push_back(address);
