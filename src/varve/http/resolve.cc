@@ -21,8 +21,6 @@ constexpr int64_t kWaitNs = 20'000'000;
 constexpr uint32_t kThreads = 16;
 constexpr int kLookupsMax = 64;  // Under way at once, those that their callers gave up included.
 
-std::atomic<int> under_way{0};
-
 // Shared by who asks and the thread that waits for the system, which cannot be called off.
 struct Lookup {
   std::string host;
@@ -41,7 +39,6 @@ void Ask(Lookup& lookup) {
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_ADDRCONFIG;
   const int failure = getaddrinfo(lookup.host.c_str(), nullptr, &hints, &found);
-  --under_way;
   const std::lock_guard lock(lookup.mutex);
   lookup.done = true;
   lookup.failure = failure;
@@ -51,6 +48,7 @@ void Ask(Lookup& lookup) {
 
 struct Askers {
   const pid_t owner = getpid();
+  std::atomic<int> under_way{0};
   ThreadPool pool{{.name = "varve-resolve",
                    .threads = kThreads,
                    .queue_max = kLookupsMax,
@@ -59,23 +57,25 @@ struct Askers {
 
 // Never destroyed: a lookup that hangs would keep the process from its end. A forked child has none
 // of its parent's threads, and makes its own.
-ThreadPool& AskersHere() {
+Askers& AskersHere() {
   static std::atomic<Askers*> current{nullptr};
   Askers* there = current.load();
   while (there == nullptr || there->owner != getpid()) {
     auto own = std::make_unique<Askers>();
-    if (!current.compare_exchange_strong(there, own.get())) continue;
-    under_way = 0;
-    return own.release()->pool;
+    if (current.compare_exchange_strong(there, own.get())) return *own.release();
   }
-  return there->pool;
+  return *there;
 }
 
 // False: too many are under way.
 bool Begin(const std::shared_ptr<Lookup>& lookup) {
-  ThreadPool& askers = AskersHere();
-  if (++under_way <= kLookupsMax && askers.Submit([lookup] { Ask(*lookup); }).ok()) return true;
-  --under_way;
+  Askers& askers = AskersHere();
+  const auto ask = [lookup, &askers] {
+    Ask(*lookup);
+    --askers.under_way;
+  };
+  if (++askers.under_way <= kLookupsMax && askers.pool.Submit(ask).ok()) return true;
+  --askers.under_way;
   return false;
 }
 
