@@ -35,6 +35,11 @@ bool SaveStep(World& world, Process& process, lake::Lake& lake, Intent& intent,
 // Few contents, so that versions share chunks; tiny ones, and one that has no bytes.
 Bytes AnyContent(uint64_t pick);
 
+// Errors after which the caller may believe that nothing landed.
+inline bool Definite(ErrorCode code) {
+  return code != ErrorCode::kUnknownOutcome && code != ErrorCode::kCancelled;
+}
+
 // What operations share: a context, perhaps with a deadline, and the moment of its start.
 struct Operation {
   Operation(World& world, Process& process);

@@ -47,11 +47,6 @@ Result<lake::PartReport> SavePart(Process& process, lake::Lake& lake, const OpCo
   return session->FinishPart(ctx);
 }
 
-// Errors after which nothing of the call landed.
-bool Definite(ErrorCode code) {
-  return code != ErrorCode::kUnknownOutcome && code != ErrorCode::kCancelled;
-}
-
 // The caller counted it in `joins`.
 void Join(World& world, Process& process, lake::Lake& lake, RankSave& save) {
   const std::string where = save.intent->artifact + " " + save.intent->Message();

@@ -14,11 +14,6 @@ void Choose(World& world, Process& process, Intent& intent) {
   }
 }
 
-// Errors after which the caller may believe that nothing landed.
-bool Definite(ErrorCode code) {
-  return code != ErrorCode::kUnknownOutcome && code != ErrorCode::kCancelled;
-}
-
 Result<lake::SaveReport> Save(World& world, Process& process, lake::Lake& lake,
                               const OpContext& ctx, Intent& intent, const SaveChoice& choice) {
   lake::SaveOptions options;
