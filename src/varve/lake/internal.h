@@ -11,6 +11,11 @@
 
 namespace varve::lake {
 
+// Of a report.
+inline double Seconds(int64_t from_ns, int64_t to_ns) {
+  return static_cast<double>(to_ns - from_ns) * 1e-9;
+}
+
 // Numbers the unique chunks of a commit in order of first use and fills its chunk and pack tables.
 class CommitBuilder {
  public:

@@ -12,10 +12,6 @@
 namespace varve::lake {
 namespace {
 
-double Seconds(int64_t from_ns, int64_t to_ns) {
-  return static_cast<double>(to_ns - from_ns) * 1e-9;
-}
-
 Result<std::vector<format::ObjectId>> IdsOf(const std::vector<std::string>& tokens) {
   if (tokens.size() > format::kRanksMax) {
     return Error(ErrorCode::kInvalidArgument, "a save has at most 65,536 ranks");

@@ -25,7 +25,11 @@ void ExpectOneVersion(const std::shared_ptr<store::MemoryStore>& memory) {
   VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a@v1", 1, 1));
 }
 
-TEST(PartsRaces, AnotherJoinBeforeEveryRequest) {
+using Memory = std::shared_ptr<store::MemoryStore>;
+
+// Before each request of a join in turn, `strike`.
+template <typename Strike, typename Check>
+void AtEveryRequestOfAJoin(const Strike& strike, const Check& check) {
   std::vector<std::string> tokens;
   GcAtEveryRequest(
       40,
@@ -34,8 +38,45 @@ TEST(PartsRaces, AnotherJoinBeforeEveryRequest) {
         tokens = saved.tokens;
         return saved.memory;
       },
-      [&](const auto& memory) { VARVE_EXPECT_OK(GcOpen(memory)->JoinParts(kGcCtx, "a", tokens)); },
-      [&](Lake& lake) { return lake.JoinParts(kGcCtx, "a", tokens); },
+      [&](const Memory& memory) { strike(memory, tokens); },
+      [&](Lake& lake) { return lake.JoinParts(kGcCtx, "a", tokens); }, check);
+}
+
+// How joins that a collection may outrun ended: a version, or a conflict that shows nothing.
+struct Ends {
+  uint64_t saved = 0, refused = 0;
+
+  void Count(const Memory& memory, const Result<SaveReport>& joined) {
+    if (joined.ok()) {
+      ++saved;
+      ExpectOneVersion(memory);
+      return;
+    }
+    ++refused;
+    EXPECT_EQ(joined.error().code(), ErrorCode::kConflict) << joined.error().ToString();
+    EXPECT_EQ(RankVersions(memory), 1U);
+    VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a", 1, 1));
+  }
+  void ExpectBoth() const {
+    EXPECT_GT(saved, 0U);
+    EXPECT_GT(refused, 2U);
+  }
+};
+
+// A collection that decides and then may delete nothing.
+void Condemn(const Memory& memory) {
+  const auto hooked = std::make_shared<HookStore>(memory);
+  hooked->deleting = [](const store::Key&) -> Status {
+    return Error(ErrorCode::kPermissionDenied, "locked");
+  };
+  VARVE_EXPECT_OK(GcOpen(hooked)->CollectGarbage(kGcCtx, kGcNow));
+}
+
+TEST(PartsRaces, AnotherJoinBeforeEveryRequest) {
+  AtEveryRequestOfAJoin(
+      [](const auto& memory, const auto& tokens) {
+        VARVE_EXPECT_OK(GcOpen(memory)->JoinParts(kGcCtx, "a", tokens));
+      },
       [&](const Result<SaveReport>& joined, Lake&, const auto& memory, bool) {
         ASSERT_TRUE(joined.ok()) << joined.error().ToString();
         EXPECT_EQ(joined->version, 2U);
@@ -63,16 +104,8 @@ TEST(PartsRaces, EveryRankAtOnce) {
 
 // Another save lands first: the join is the version after it.
 TEST(PartsRaces, ASaveByAnotherBeforeEveryRequest) {
-  std::vector<std::string> tokens;
-  GcAtEveryRequest(
-      40,
-      [&] {
-        const Saved saved;
-        tokens = saved.tokens;
-        return saved.memory;
-      },
-      [&](const auto& memory) { VARVE_EXPECT_OK(GcSave(*GcOpen(memory), "a", 9, 9)); },
-      [&](Lake& lake) { return lake.JoinParts(kGcCtx, "a", tokens); },
+  AtEveryRequestOfAJoin(
+      [](const auto& memory, const auto&) { VARVE_EXPECT_OK(GcSave(*GcOpen(memory), "a", 9, 9)); },
       [&](const Result<SaveReport>& joined, Lake& lake, const auto& memory, bool struck) {
         ASSERT_TRUE(joined.ok()) << joined.error().ToString();
         EXPECT_EQ(RankVersions(memory), struck ? 3U : 2U);
@@ -158,11 +191,7 @@ TEST(PartsRaces, CondemnedPacksAreWrittenAgain) {
   for (const bool twice : {false, true}) {
     const Saved saved;
     const std::set<std::string> old = GcKeys(*saved.memory, "pack/");
-    const auto hooked = std::make_shared<HookStore>(saved.memory);
-    hooked->deleting = [](const store::Key&) -> Status {
-      return Error(ErrorCode::kPermissionDenied, "locked");
-    };
-    VARVE_EXPECT_OK(GcOpen(hooked)->CollectGarbage(kGcCtx, kGcNow));
+    Condemn(saved.memory);
     ASSERT_EQ(GcKeys(*saved.memory, "pack/"), old);
     const auto lake = GcOpen(saved.memory);
     const auto joined = lake->JoinParts(kGcCtx, "a", saved.tokens);
@@ -179,37 +208,19 @@ TEST(PartsRaces, CondemnedPacksAreWrittenAgain) {
 
 // A collection before every request of a join, then another.
 TEST(PartsRaces, ACollectionBeforeEveryRequest) {
-  std::vector<std::string> tokens;
-  uint64_t saved_times = 0, refused = 0;
-  GcAtEveryRequest(
-      40,
-      [&] {
-        const Saved saved;
-        tokens = saved.tokens;
-        return saved.memory;
-      },
-      [&](const auto& memory) { GcCollect(memory); },
-      [&](Lake& lake) { return lake.JoinParts(kGcCtx, "a", tokens); },
-      [&](const Result<SaveReport>& joined, Lake&, const auto& memory, bool) {
-        GcCollect(memory);
-        if (joined.ok()) {
-          ++saved_times;
-          ExpectOneVersion(memory);
-          return;
-        }
-        ++refused;
-        EXPECT_EQ(joined.error().code(), ErrorCode::kConflict) << joined.error().ToString();
-        EXPECT_EQ(RankVersions(memory), 1U);
-        VARVE_EXPECT_OK(GcLoads(*GcOpen(memory), "a", 1, 1));
-      });
-  EXPECT_GT(saved_times, 0U);
-  EXPECT_GT(refused, 2U);
+  Ends ends;
+  AtEveryRequestOfAJoin([](const auto& memory, const auto&) { GcCollect(memory); },
+                        [&](const Result<SaveReport>& joined, Lake&, const auto& memory, bool) {
+                          GcCollect(memory);
+                          ends.Count(memory, joined);
+                        });
+  ends.ExpectBoth();
 }
 
 // A collection before every request of a rank's save; the join comes last.
 TEST(PartsRaces, ACollectionBeforeEveryRequestOfARank) {
   std::string first;
-  uint64_t saved_times = 0, refused = 0;
+  Ends ends;
   GcAtEveryRequest(
       40,
       [&] {
@@ -223,17 +234,9 @@ TEST(PartsRaces, ACollectionBeforeEveryRequestOfARank) {
         ASSERT_TRUE(part.ok()) << part.error().ToString();
         const auto joined = lake.JoinParts(kGcCtx, "a", {first, part->token});
         GcCollect(memory);
-        if (joined.ok()) {
-          ++saved_times;
-          ExpectOneVersion(memory);
-          return;
-        }
-        ++refused;
-        EXPECT_EQ(joined.error().code(), ErrorCode::kConflict) << joined.error().ToString();
-        EXPECT_EQ(RankVersions(memory), 1U);
+        ends.Count(memory, joined);
       });
-  EXPECT_GT(saved_times, 0U);
-  EXPECT_GT(refused, 2U);
+  ends.ExpectBoth();
 }
 
 // The ranks reuse chunks of the version before them, which is let go and condemned meanwhile.
@@ -247,11 +250,7 @@ TEST(PartsRaces, WhatRanksReuseIsAskedAbout) {
   const auto tokens = SaveRanks(*lake, "a", again);
   ASSERT_EQ(GcKeys(*memory, "pack/").size(), packs) << "all of it is shared";
   VARVE_EXPECT_OK(lake->Forget(kGcCtx, "a@v2", "old", kGcAtOnce));
-  const auto hooked = std::make_shared<HookStore>(memory);
-  hooked->deleting = [](const store::Key&) -> Status {
-    return Error(ErrorCode::kPermissionDenied, "locked");
-  };
-  VARVE_EXPECT_OK(GcOpen(hooked)->CollectGarbage(kGcCtx, kGcNow));
+  Condemn(memory);
   const auto joined = GcOpen(memory)->JoinParts(kGcCtx, "a", tokens);
   ASSERT_TRUE(joined.ok()) << joined.error().ToString();
   GcCollect(memory);

@@ -15,10 +15,6 @@ namespace {
 
 constexpr uint64_t kWindowBytes = 16 * kMiB;  // Of a file being cut; a multiple of the largest cut.
 
-double Seconds(int64_t from_ns, int64_t to_ns) {
-  return static_cast<double>(to_ns - from_ns) * 1e-9;
-}
-
 class Session final : public SaveSession {
  public:
   Session(std::shared_ptr<Core> core, std::string name, SaveOptions options,
@@ -121,10 +117,8 @@ class Session final : public SaveSession {
     format::TensorRow row = tensors_[found->second];
     row.name = name;
     Item item = tensor_items_[found->second];
-    const auto slab = std::find_if(slabs_.begin(), slabs_.end(), [&](const format::Slab& each) {
-      return each.tensor == found->second;
-    });
-    if (slab != slabs_.end()) {
+    const auto slab = std::ranges::lower_bound(slabs_, found->second, {}, &format::Slab::tensor);
+    if (slab != slabs_.end() && slab->tensor == found->second) {
       format::Slab second = *slab;
       second.tensor = static_cast<uint32_t>(tensors_.size());
       slabs_.push_back(std::move(second));
