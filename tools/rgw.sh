@@ -41,8 +41,9 @@ export CEPH_CONF=$dir/ceph.conf
 fsid=$(cat /proc/sys/kernel/random/uuid)
 mkdir -p "$dir"/{mon,osd,rgw,run}
 : > "$CEPH_CONF"
-# A start that fails leaves nothing running; it shows why.
-trap 'tail -n 5 "$dir"/*.log >&2 || true; stop' ERR
+# A start that fails leaves nothing running; it shows why, also where the command that failed was muted.
+exec 3>&2
+trap 'tail -n 5 "$dir"/*.log >&3 2>&3 || true; stop' ERR
 trap 'stop; exit 130' INT TERM
 cat > "$CEPH_CONF" <<CONF
 [global]
@@ -81,17 +82,25 @@ CONF
 monmaptool --create --addv a "[v1:127.0.0.1:$mon_port]" --fsid "$fsid" "$dir/monmap" >/dev/null
 ceph-mon --conf "$CEPH_CONF" --id a --mkfs --monmap "$dir/monmap"
 ceph-mon --conf "$CEPH_CONF" --id a
-ceph() { command ceph --conf "$CEPH_CONF" --connect-timeout 20 "$@"; }
-# The monitor refuses commands until it has elected itself.
-for _ in $(seq 100); do ceph mon stat >/dev/null 2>&1 && break; sleep 0.2; done
+# Asks the monitor until it agrees: it refuses commands before it has elected itself, and now and then
+# one of a client that does not know the cluster's id yet (EPERM). Every command here may be given twice.
+ceph() {
+  local try
+  for try in $(seq 30); do
+    if command ceph --conf "$CEPH_CONF" --connect-timeout 20 "$@" >>"$dir/ceph.log" 2>&1; then return 0; fi
+    sleep 0.2
+  done
+  echo "ceph $* failed $try times" >&3
+  return 1
+}
 osd_uuid=$(cat /proc/sys/kernel/random/uuid)
-ceph osd new "$osd_uuid" >/dev/null
-ceph osd crush add osd.0 1.0 root=default host=a >/dev/null 2>&1
-ceph-osd --conf "$CEPH_CONF" --id 0 --mkfs --osd-uuid "$osd_uuid" >/dev/null 2>&1
-ceph-osd --conf "$CEPH_CONF" --id 0 >/dev/null 2>&1
+ceph osd new "$osd_uuid"
+ceph osd crush add osd.0 1.0 root=default host=a
+ceph-osd --conf "$CEPH_CONF" --id 0 --mkfs --osd-uuid "$osd_uuid" >>"$dir/start.log" 2>&1
+ceph-osd --conf "$CEPH_CONF" --id 0 >>"$dir/start.log" 2>&1
 radosgw-admin --conf "$CEPH_CONF" user create --uid=varve --display-name=varve \
-  --access-key=varvetest --secret-key=varvetestsecret >/dev/null 2>"$dir/user.log"
-radosgw --conf "$CEPH_CONF" --id rgw.a --name client.rgw.a >/dev/null 2>&1
+  --access-key=varvetest --secret-key=varvetestsecret >/dev/null 2>>"$dir/start.log"
+radosgw --conf "$CEPH_CONF" --id rgw.a --name client.rgw.a >>"$dir/start.log" 2>&1
 cat > "$dir/env" <<ENV
 export AWS_ACCESS_KEY_ID=varvetest
 export AWS_SECRET_ACCESS_KEY=varvetestsecret
