@@ -236,6 +236,7 @@ def main() -> None:
                 for action in ("save", "load"):
                     if number:
                         rows.setdefault((action, name), []).append(run_child(name, action, args.gb, settings))
+                        print(number, action, name, json.dumps(rows[action, name][-1]), file=sys.stderr, flush=True)
                         continue
                     with Proxy(port) as proxy:
                         run_child(name, action, args.gb, {**settings, "AWS_ENDPOINT_URL": proxy.address})

@@ -132,22 +132,23 @@ def main() -> None:
     if args.lake is None:
         shutil.rmtree(args.out / "lake", ignore_errors=True)
     run = "" if args.lake is None else f"-{int(time.time())}"
+    broken = f"interrupted{run}"
     kill_at = args.steps // 2 // args.every * args.every
     print(f"lake {location}\n1. an uninterrupted run of {args.steps} steps, a version every {args.every}")
     whole = child(location, f"uninterrupted{run}", args.steps, args.every)
     print(f"2. the same run, killed with SIGKILL while step {kill_at} is being saved")
-    cut = child(location, f"resumed{run}", args.steps, args.every, kill_at)
+    cut = child(location, broken, args.steps, args.every, kill_at)
     with varve.open(location) as lake:
         try:
-            before = [v.step for v in lake.history(f"resumed{run}")]
+            before = [v.step for v in lake.history(broken)]
         except NotFoundError:  # Killed before its first version was committed.
             before = []
     print(f"   killed: {cut['killed']}; the newest committed version is step {before[0] if before else None}")
     print("3. started again: it resumes from the last committed version")
-    again = child(location, f"resumed{run}", args.steps, args.every)
+    again = child(location, broken, args.steps, args.every)
     with varve.open(location) as lake:
-        versions = lake.history(f"resumed{run}")
-        damage = lake.verify(f"resumed{run}")["damage"]
+        versions = lake.history(broken)
+        damage = lake.verify(broken)["damage"]
     logical = sum(v.logical_bytes for v in versions)
     stored = sum(v.stored_bytes for v in versions)
     lost = [float(ms) for ms in again["lost_ms"]] + [float(ms) for ms in whole["lost_ms"]]  # type: ignore[attr-defined]
