@@ -225,7 +225,7 @@ void BindLake(nb::module_& m) {
              const auto report = Get<lake::Lake::CopyReport>(
                  [&](const OpContext& ctx) { return lake.CopyFrom(ctx, from, address); });
              return nb::make_tuple(report.versions_copied, report.versions_skipped,
-                                   report.bytes_sent);
+                                   report.bytes_sent, report.labels_set);
            })
       .def(
           "hurry_saves",

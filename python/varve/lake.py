@@ -490,7 +490,11 @@ class Lake:
         return Health(**found)
 
     def copy_from(self, source: Lake, address: str) -> CopyReport:
-        """Copies a version ("llama@v3"), or all live ones of a name, from another lake, keeping commit ids."""
+        """Copies a version ("llama@v3"), or all live ones of a name, from another lake, keeping commit ids.
+
+        Versions that are here already are skipped. Their aliases, tags and metrics learned after the save come along where
+        this lake has none of that name; pins and holds do not. Blocks.
+        """
         self._check()
         source._check()
         return CopyReport(*self._core.copy_from(source._core, text(address, "the address")))

@@ -186,3 +186,4 @@ class CopyReport(NamedTuple):
     versions_copied: int
     versions_skipped: int
     bytes_sent: int
+    labels_set: int

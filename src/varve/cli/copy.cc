@@ -16,7 +16,8 @@ struct Args {
 
 void AddCopy(Cli& cli) {
   const auto args = std::make_shared<Args>();
-  cli.AddVerb("copy", "copy a version, or all of an artifact, to another lake; commit ids stay",
+  cli.AddVerb("copy",
+              "copy a version, or all of an artifact, to another lake; commit ids and labels stay",
               "varve copy llama@v17 --to s3://bucket/team")
       .Word("address", args->address, "name@version, or a name for all its versions")
       .RequiredOption("--to", args->to, "the lake to copy into")
@@ -26,10 +27,12 @@ void AddCopy(Cli& cli) {
                   destination->CopyFrom(cli.context(), source, args->address, ProgressBar("copy")));
         return cli.Answer({{"versions_copied", report.versions_copied},
                            {"versions_skipped", report.versions_skipped},
-                           {"bytes_sent", report.bytes_sent}},
+                           {"bytes_sent", report.bytes_sent},
+                           {"labels_set", report.labels_set}},
                           std::to_string(report.versions_copied) + " copied, " +
                               std::to_string(report.versions_skipped) + " there already, " +
-                              Size(report.bytes_sent) + " sent");
+                              Size(report.bytes_sent) + " sent, " +
+                              std::to_string(report.labels_set) + " aliases and tags set");
       });
 }
 

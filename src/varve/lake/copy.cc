@@ -4,7 +4,9 @@
 
 #include "varve/base/planted.h"
 #include "varve/format/names.h"
+#include "varve/lake/copy_labels.h"
 #include "varve/lake/internal.h"
+#include "varve/lake/retention.h"
 
 namespace varve::lake {
 namespace {
@@ -94,6 +96,37 @@ Result<uint64_t> CopyFollowing(const OpContext& ctx, Core& source, Core& destina
   }
 }
 
+Result<std::vector<format::VersionEntry>> LiveVersions(const OpContext& ctx, Core& core,
+                                                       const format::Head& head) {
+  VARVE_TRY(std::vector<format::VersionEntry> live, core.heads.Newest(ctx, head, SIZE_MAX));
+  std::erase_if(live, [&](const auto& entry) { return head.forgotten.contains(entry.version); });
+  return live;
+}
+
+// Labels of the versions that are there by now. Returns how many were set; nothing new is no
+// request.
+Result<uint64_t> CopyLabels(const OpContext& ctx, Core& destination, const format::Head& source,
+                            const std::vector<format::VersionEntry>& wanted) {
+  VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, destination, source.name));
+  VARVE_TRY(const auto present, LiveVersions(ctx, destination, snapshot.head));
+  std::map<uint64_t, uint64_t> copies;
+  for (const format::VersionEntry& entry : wanted) {
+    for (const format::VersionEntry& each : present) {
+      if (each.commit_id == entry.commit_id) copies.try_emplace(entry.version, each.version);
+    }
+  }
+  format::Head edited = snapshot.head;
+  uint64_t set = CarryLabels(source, copies, edited);
+  if (set == 0 && edited.late_metrics == snapshot.head.late_metrics) return set;
+  VARVE_CHECK_OK(EditHead(ctx, destination, source.name, [&](format::Head& head) {
+    std::map<uint64_t, uint64_t> alive = copies;
+    std::erase_if(alive, [&](const auto& copy) { return !CheckLive(head, copy.second).ok(); });
+    set = CarryLabels(source, alive, head);
+    return OkStatus();
+  }));
+  return set;
+}
+
 }  // namespace
 
 Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_ptr<Core>& source,
@@ -103,23 +136,22 @@ Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_pt
   VARVE_CHECK_OK(destination->CheckWritable());
   VARVE_TRY(const format::Address parsed, format::ParseAddress(address));
   std::vector<format::VersionEntry> wanted;  // Oldest first.
+  format::Head head;
   const bool one = address.find('@') != std::string_view::npos;
   if (one) {
-    VARVE_TRY(const Resolved at, Resolve(ctx, *source, address));
+    VARVE_TRY(Resolved at, Resolve(ctx, *source, address));
     wanted.push_back(at.entry);
+    head = std::move(at.snapshot.head);
   } else {
-    VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, *source, parsed.name));
-    VARVE_TRY(wanted, source->heads.Newest(ctx, snapshot.head, SIZE_MAX));
-    std::erase_if(
-        wanted, [&](const auto& entry) { return snapshot.head.forgotten.contains(entry.version); });
+    VARVE_TRY(HeadSnapshot snapshot, ResolveHead(ctx, *source, parsed.name));
+    VARVE_TRY(wanted, LiveVersions(ctx, *source, snapshot.head));
     std::reverse(wanted.begin(), wanted.end());
+    head = std::move(snapshot.head);
   }
   std::vector<format::VersionEntry> present;
   auto there = destination->heads.Read(ctx, parsed.name);
   if (there.ok()) {
-    VARVE_TRY(present, destination->heads.Newest(ctx, there->head, SIZE_MAX));
-    std::erase_if(present,
-                  [&](const auto& entry) { return there->head.forgotten.contains(entry.version); });
+    VARVE_TRY(present, LiveVersions(ctx, *destination, there->head));
   } else if (there.error().code() != ErrorCode::kNotFound) {
     return std::move(there).error();
   }
@@ -142,6 +174,9 @@ Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_pt
     }
     progress.bytes_done += entry.logical_bytes;
     if (on_progress) on_progress(progress);
+  }
+  if (report.versions_copied + report.versions_skipped > 0) {
+    VARVE_TRY(report.labels_set, CopyLabels(ctx, *destination, head, wanted));
   }
   return report;
 }

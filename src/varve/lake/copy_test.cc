@@ -84,5 +84,32 @@ TEST(Copy, WhatWasForgottenThereIsCopiedAgain) {
   VARVE_EXPECT_OK(GcLoads(*lake, "a@v4", 2, 2));
 }
 
+// Labels come along once, where the other lake has none of that name.
+TEST(Copy, AliasesTagsAndLateMetricsComeAlong) {
+  const Lakes lakes;
+  const auto lake = GcOpen(lakes.there), source = GcOpen(lakes.source);
+  VARVE_EXPECT_OK(source->SetAlias(kGcCtx, "a", "best", "a@v2"));
+  VARVE_EXPECT_OK(source->SetTag(kGcCtx, "a", "release", "a@v3"));
+  VARVE_EXPECT_OK(source->Annotate(kGcCtx, "a@v2", {.metrics = {{"val_loss", 0.5}}}));
+  VARVE_EXPECT_OK(source->Forget(kGcCtx, "a@v1", "not needed", kGcAtOnce));
+  VARVE_EXPECT_OK(GcSave(*lake, "a", 9, 9));
+  VARVE_EXPECT_OK(lake->SetAlias(kGcCtx, "a", "release", "a@v1"));
+  const auto first = lake->CopyFrom(kGcCtx, *source, "a");
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(first->labels_set, 1U);
+  VARVE_EXPECT_OK(GcLoads(*lake, "a@best", 2, 2));
+  VARVE_EXPECT_OK(GcLoads(*lake, "a@release", 9, 9));  // Its own; it is not moved.
+  EXPECT_EQ(lake->Describe(kGcCtx, "a@best")->entry.metrics.at("val_loss"), 0.5);
+
+  VARVE_EXPECT_OK(lake->SetAlias(kGcCtx, "a", "best", "a@v3"));
+  VARVE_EXPECT_OK(source->SetAlias(kGcCtx, "a", "good", "a@v2"));
+  const auto again = lake->CopyFrom(kGcCtx, *source, "a@v2");
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->versions_skipped, 1U);
+  EXPECT_EQ(again->labels_set, 1U);
+  VARVE_EXPECT_OK(GcLoads(*lake, "a@good", 2, 2));
+  VARVE_EXPECT_OK(GcLoads(*lake, "a@best", 3, 3));
+}
+
 }  // namespace
 }  // namespace varve::lake

@@ -353,9 +353,12 @@ class Lake {
 
   // Copies a version ("name@v3") or all live versions ("name") from `source` into this lake under
   // the same name, keeping commit ids. Versions that are here already (by commit id) are skipped.
+  // Their aliases, tags and metrics learned after the save come along, last of all, where this lake
+  // has none of that name; pins, holds and tombstones do not.
   struct CopyReport {
     uint64_t versions_copied = 0, versions_skipped = 0;
     uint64_t bytes_sent = 0;
+    uint64_t labels_set = 0;  // Aliases and tags.
   };
   virtual Result<CopyReport> CopyFrom(const OpContext& ctx, Lake& source, std::string_view address,
                                       const std::function<void(Progress)>& on_progress = {}) = 0;
