@@ -6,6 +6,8 @@
 namespace varve::format {
 namespace {
 
+using Kind = JsonNode::Kind;
+
 // Features this release understands, of any class.
 const std::set<std::string>& KnownFeatures() {
   static const std::set<std::string> known;
@@ -14,9 +16,9 @@ const std::set<std::string>& KnownFeatures() {
 
 std::set<std::string> FeatureSet(Fields& fields, const char* name) {
   std::set<std::string> features;
-  for (const Json& each : fields.Take(name, Json::value_t::array, false)) {
-    if (each.is_string())
-      features.insert(each.get<std::string>());
+  for (const JsonNode& each : fields.Take(name, Kind::kArray, false).children()) {
+    if (each.Is(Kind::kString))
+      features.emplace(each.text());
     else
       fields.Fail("a feature is not a text");
   }
@@ -49,8 +51,9 @@ Result<std::string> EncodeDescriptor(const Descriptor& descriptor) {
 }
 
 Result<Descriptor> DecodeDescriptor(std::string_view text) {
-  VARVE_TRY(Json json, ParseChecked(text, "chunk_bytes", kJsonDepthMax));
-  Fields fields(std::move(json), "the lake descriptor");
+  JsonText json;
+  VARVE_TRY(const JsonNode* root, ParseChecked(json, text, "chunk_bytes", kJsonDepthMax));
+  Fields fields(*root, "the lake descriptor");
   Descriptor descriptor;
   if (fields.Text("kind") != "varve lake") fields.Fail("it is an object of another kind");
   descriptor.lake_id = fields.Text("lake_id");
@@ -60,7 +63,7 @@ Result<Descriptor> DecodeDescriptor(std::string_view text) {
   descriptor.chunk_bytes = fields.Number("chunk_bytes");
   descriptor.pack_bytes = fields.Number("pack_bytes");
   if (fields.Has("probe")) {
-    Fields probe(fields.Take("probe", Json::value_t::object), "the descriptor's probe");
+    Fields probe(fields.Take("probe", Kind::kObject), "the descriptor's probe");
     descriptor.probe.emplace();
     const std::string verdict = probe.Text("shared_writing");
     descriptor.probe->shared_writing = verdict == "safe";
@@ -135,8 +138,9 @@ Result<std::string> EncodeSessionBlock(const SessionBlock& block) {
 }
 
 Result<SessionBlock> DecodeSessionBlock(std::string_view text) {
-  VARVE_TRY(Json json, ParseObject(text, kJsonDepthMax));
-  Fields fields(std::move(json), "a session block");
+  JsonText json;
+  VARVE_TRY(const JsonNode* root, json.Parse(text, kJsonDepthMax));
+  Fields fields(*root, "a session block");
   SessionBlock block;
   if (fields.Text("kind") != "session") fields.Fail("it is an object of another kind");
   block.session = fields.Number("session");

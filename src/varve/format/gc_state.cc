@@ -10,6 +10,7 @@
 namespace varve::format {
 namespace {
 
+using Kind = JsonNode::Kind;
 constexpr uint32_t kTagIds = Tag("GIDS");
 constexpr const char* kPhases[] = {"idle", "condemned", "sweeping"};
 constexpr const char* kKinds[kIdKinds] = {"pack", "meta", "hist", "sess"};
@@ -22,8 +23,8 @@ Json PartJson(const GcListPart& part) {
               {"ids", std::to_string(part.ids)}};
 }
 
-GcListPart PartFrom(const Json& json, uint64_t epoch, Status& status) {
-  Fields fields(json.is_object() ? json : Json::object(), "a list's part");
+GcListPart PartFrom(const JsonNode& json, uint64_t epoch, Status& status) {
+  Fields fields(json, "a list's part");
   GcListPart part;
   const std::string kind = fields.Text("kind");
   const auto* known = std::find(std::begin(kKinds), std::end(kKinds), kind);
@@ -73,8 +74,9 @@ Result<std::string> EncodeGcState(const GcState& state) {
 }
 
 Result<GcState> DecodeGcState(std::string_view text) {
-  VARVE_TRY(Json json, ParseChecked(text, "epoch", kJsonDepthMax));
-  Fields fields(std::move(json), "the collector's state");
+  JsonText json;
+  VARVE_TRY(const JsonNode* root, ParseChecked(json, text, "epoch", kJsonDepthMax));
+  Fields fields(*root, "the collector's state");
   GcState state;
   if (fields.Text("kind") != "gc state") fields.Fail("it is an object of another kind");
   state.epoch = fields.Number("epoch");
@@ -84,17 +86,16 @@ Result<GcState> DecodeGcState(std::string_view text) {
     fields.Fail("its phase is unknown");
   else
     state.phase = static_cast<GcPhase>(known - std::begin(kPhases));
-  const Json lists = fields.Take("lists", Json::value_t::object);
-  for (const auto& [epoch_text, parts] : lists.items()) {
-    Fields number(Json{{"epoch", epoch_text}}, "a list");
-    const uint64_t epoch = number.Number("epoch");
-    Status status = number.status();
+  for (const JsonNode& parts : fields.Take("lists", Kind::kObject).children()) {
+    const auto epoch = DecimalFrom<uint64_t>(parts.name());
+    Status status;
     GcList list;
-    for (const Json& part : parts) list.push_back(PartFrom(part, epoch, status));
-    if (!status.ok() || !parts.is_array() || !Ascending(list))
+    for (const JsonNode& part : parts.children())
+      list.push_back(PartFrom(part, epoch.value_or(0), status));
+    if (!epoch.has_value() || !status.ok() || !parts.Is(Kind::kArray) || !Ascending(list))
       fields.Fail("a list is impossible");
     else
-      state.lists.emplace(epoch, std::move(list));
+      state.lists.emplace(*epoch, std::move(list));
   }
   state.oldest_list_epoch = fields.Number("oldest_list_epoch");
   state.holder = fields.Text("holder");

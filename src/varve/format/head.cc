@@ -17,6 +17,7 @@ constexpr uint32_t kTagNode = Tag("NODE");
 constexpr uint64_t kVersionMax = uint64_t{1} << 53;
 constexpr size_t kNodeRowsMax = 4096;
 constexpr const char* kStates[] = {"open", "sealed", "deleted"};
+using Kind = JsonNode::Kind;
 
 Json EntryJson(const VersionEntry& entry) {
   Json json = {{"version", std::to_string(entry.version)},
@@ -36,9 +37,10 @@ Json EntryJson(const VersionEntry& entry) {
   return json;
 }
 
-Result<VersionEntry> EntryFrom(Json json) {
-  if (!json.is_object()) return Error(ErrorCode::kCorrupt, "a version entry is not an object");
-  Fields fields(std::move(json), "a version entry");
+Result<VersionEntry> EntryFrom(const JsonNode& json) {
+  if (!json.Is(Kind::kObject))
+    return Error(ErrorCode::kCorrupt, "a version entry is not an object");
+  Fields fields(json, "a version entry");
   VersionEntry entry;
   entry.version = fields.Number("version");
   if (entry.version == 0 || entry.version > kVersionMax) fields.Fail("its number is impossible");
@@ -50,14 +52,13 @@ Result<VersionEntry> EntryFrom(Json json) {
   entry.has_step = fields.Has("step");
   entry.step = fields.Signed("step", false);
   entry.message = fields.Text("message", false);
-  const Json metrics = fields.Take("metrics", Json::value_t::object, false);
-  for (const auto& [metric, value] : metrics.items()) {
-    entry.metrics.emplace(metric, fields.Double(value, "metrics"));
+  for (const JsonNode& metric : fields.Take("metrics", Kind::kObject, false).children()) {
+    entry.metrics.emplace(metric.name(), fields.Double(metric, "metrics"));
   }
-  const Json parents = fields.Take("parents", Json::value_t::array, false);
+  const auto parents = fields.Take("parents", Kind::kArray, false).children();
   if (parents.size() > kParentsMax) fields.Fail("it has too many parents");
-  for (const Json& parent : parents) {
-    const auto digest = hash::Digest::FromHex(parent.is_string() ? parent.get<std::string>() : "");
+  for (const JsonNode& parent : parents) {
+    const auto digest = hash::Digest::FromHex(TextOf(parent));
     if (!digest.has_value()) fields.Fail("a parent is not a digest");
     entry.parents.push_back(digest.value_or(hash::Digest{}));
   }
@@ -74,8 +75,8 @@ Json LinkJson(const HistoryLink& link) {
           {"time_max_ms", std::to_string(link.time_max_ms)}};
 }
 
-Result<HistoryLink> LinkFrom(const Json& json) {
-  if (!json.is_object()) return Error(ErrorCode::kCorrupt, "a history link is not an object");
+Result<HistoryLink> LinkFrom(const JsonNode& json) {
+  if (!json.Is(Kind::kObject)) return Error(ErrorCode::kCorrupt, "a history link is not an object");
   Fields fields(json, "a history link");
   HistoryLink link;
   link.id = fields.Id("id");
@@ -102,11 +103,12 @@ Json LabelsJson(const std::map<std::string, uint64_t>& labels) {
 std::map<std::string, uint64_t> LabelsFrom(Fields& fields, const char* name,
                                            uint64_t last_version) {
   std::map<std::string, uint64_t> labels;
-  const Json json = fields.Take(name, Json::value_t::object, false);
-  if (json.size() > kLabelsMax) fields.Fail("it has too many labels");
+  const JsonNode& json = fields.Take(name, Kind::kObject, false);
+  if (json.children().size() > kLabelsMax) fields.Fail("it has too many labels");
   Fields each(json, "a label");
-  for (const auto& [label, value] : json.items()) {
-    const uint64_t version = each.Number(label.c_str());
+  for (const JsonNode& row : json.children()) {
+    const std::string label(row.name());
+    const uint64_t version = each.Number(label);
     if (!CheckLabel(label).ok() || version == 0 || version > last_version) {
       fields.Fail("a label names a version that does not exist");
     }
@@ -141,14 +143,14 @@ Json ForgottenJson(const std::map<uint64_t, Tombstone>& forgotten) {
 }
 
 void ForgottenFrom(Fields& fields, uint64_t next_version, Head& head) {
-  const Json forgotten = fields.Take("forgotten", Json::value_t::object);
-  for (const auto& [range, value] : forgotten.items()) {
-    Fields tombstone(value.is_object() ? value : Json::object(), "a tombstone");
+  for (const JsonNode& row : fields.Take("forgotten", Kind::kObject).children()) {
+    Fields tombstone(row, "a tombstone");
+    const std::string_view range = row.name();
     const size_t dash = range.find('-');
-    Fields number(Json{{"first", range.substr(0, dash)},
-                       {"last", dash == std::string::npos ? range : range.substr(dash + 1)}},
-                  "a tombstone");
-    const uint64_t first = number.Number("first"), last = number.Number("last");
+    const bool one = dash == std::string_view::npos;
+    const auto begin = DecimalFrom<uint64_t>(range.substr(0, dash));
+    const auto end = one ? begin : DecimalFrom<uint64_t>(range.substr(dash + 1));
+    const uint64_t first = begin.value_or(0), last = end.value_or(0);  // No version is 0.
     Tombstone made;
     made.time_ms = tombstone.Signed("time_ms");
     made.reason = tombstone.Text("reason");
@@ -156,8 +158,8 @@ void ForgottenFrom(Fields& fields, uint64_t next_version, Head& head) {
     made.policy = tombstone.Text("policy", false);
     made.until_ms = tombstone.Signed("until_ms", false);
     made.gc_epoch = tombstone.Number("gc_epoch", false);
-    if (!tombstone.status().ok() || !number.status().ok() || first == 0 || last < first ||
-        (dash != std::string::npos && last == first) || last >= next_version) {
+    if (!tombstone.status().ok() || first == 0 || last < first || (!one && last == first) ||
+        last >= next_version) {
       fields.Fail("a tombstone is impossible");
       return;
     }
@@ -216,10 +218,10 @@ void AddKeepers(const Head& head, Json& json) {
 template <typename Row>
 void RowsFrom(Fields& fields, const char* name, uint64_t next_version, std::vector<Row>& rows,
               const std::function<void(Fields&, Row&)>& more) {
-  const Json json = fields.Take(name, Json::value_t::array, false);
+  const auto json = fields.Take(name, Kind::kArray, false).children();
   if (json.size() > kKeepersMax) fields.Fail("it has too many pins or holds");
-  for (const Json& each : json) {
-    Fields row(each.is_object() ? each : Json::object(), "a pin or hold");
+  for (const JsonNode& each : json) {
+    Fields row(each, "a pin or hold");
     Row made;
     made.version = row.Number("version");
     made.owner = row.Text("owner");
@@ -238,25 +240,24 @@ void RowsFrom(Fields& fields, const char* name, uint64_t next_version, std::vect
 void KeepersFrom(Fields& fields, uint64_t next_version, Head& head) {
   RowsFrom<Pin>(fields, "pins", next_version, head.pins, [](Fields& row, Pin& pin) {
     pin.until_ms = row.Signed("until_ms");
-    pin.lease = row.Take("lease", Json::value_t::boolean, false).get<bool>();
+    pin.lease = row.Boolean("lease", false);
   });
   RowsFrom<Hold>(fields, "holds", next_version, head.holds, [](Fields&, Hold&) {});
-  const auto version_of = [&](const std::string& text) {
-    Fields number(Json{{"version", text}}, "a row");
-    const uint64_t version = number.Number("version");
-    if (!number.status().ok() || version == 0 || version >= next_version) {
+  const auto version_of = [&](std::string_view text) {
+    const uint64_t version = DecimalFrom<uint64_t>(text).value_or(0);
+    if (version == 0 || version >= next_version) {
       fields.Fail("a row names a version that does not exist");
     }
     return version;
   };
-  const Json layouts = fields.Take("layouts", Json::value_t::object, false);
+  const auto layouts = fields.Take("layouts", Kind::kObject, false).children();
   if (layouts.size() > kLayoutsMax) fields.Fail("it has too many layouts");
-  for (const auto& [text, value] : layouts.items()) {
-    Fields row(value.is_object() ? value : Json::object(), "a layout");
+  for (const JsonNode& value : layouts) {
+    Fields row(value, "a layout");
     Layout layout;
     layout.meta_id = row.Id("meta");
-    for (const Json& name : row.Take("let_go", Json::value_t::array, false)) {
-      layout.let_go.push_back(name.is_string() ? name.get<std::string>() : "");
+    for (const JsonNode& name : row.Take("let_go", Kind::kArray, false).children()) {
+      layout.let_go.emplace_back(TextOf(name));
       const size_t count = layout.let_go.size();
       if (!CheckPath(layout.let_go.back()).ok() || count > kLetGoMax ||
           (count > 1 && layout.let_go[count - 2] >= layout.let_go.back())) {
@@ -270,27 +271,29 @@ void KeepersFrom(Fields& fields, uint64_t next_version, Head& head) {
       layout.gc_epoch = row.Number("gc_epoch");
     }
     if (!row.status().ok()) fields.Fail(row.status().error().message());
-    head.layouts.emplace(version_of(text), std::move(layout));
+    head.layouts.emplace(version_of(value.name()), std::move(layout));
   }
-  const Json verified = fields.Take("verified", Json::value_t::object, false);
-  if (verified.size() > kVerifiedMax) fields.Fail("it has too many verified versions");
+  const JsonNode& verified = fields.Take("verified", Kind::kObject, false);
+  if (verified.children().size() > kVerifiedMax) fields.Fail("it has too many verified versions");
   Fields times(verified, "a verified version");
-  for (const auto& [text, value] : verified.items()) {
-    head.verified.emplace(version_of(text), times.Signed(text.c_str()));
+  for (const JsonNode& row : verified.children()) {
+    head.verified.emplace(version_of(row.name()), times.Signed(row.name()));
   }
   if (!times.status().ok()) fields.Fail(times.status().error().message());
-  const Json late = fields.Take("late_metrics", Json::value_t::object, false);
+  const auto late = fields.Take("late_metrics", Kind::kObject, false).children();
   if (late.size() > kLateMetricsMax) fields.Fail("it has too many late metrics");
-  for (const auto& [text, value] : late.items()) {
-    auto& metrics = head.late_metrics[version_of(text)];
-    const Json row = value.is_object() ? value : Json::object();
-    if (!value.is_object() || row.size() > kEntryMetricsMax) fields.Fail("late metrics are odd");
-    for (const auto& [metric, number] : row.items()) {
-      metrics[metric] = fields.Double(number, "late_metrics");
+  for (const JsonNode& row : late) {
+    auto& metrics = head.late_metrics[version_of(row.name())];
+    if (!row.Is(Kind::kObject) || row.children().size() > kEntryMetricsMax) {
+      fields.Fail("late metrics are odd");
+      continue;
+    }
+    for (const JsonNode& metric : row.children()) {
+      metrics[std::string(metric.name())] = fields.Double(metric, "late_metrics");
     }
   }
   if (fields.Has("run")) {
-    Fields run(fields.Take("run", Json::value_t::object), "the run");
+    Fields run(fields.Take("run", Kind::kObject), "the run");
     head.run.state = run.Text("state");
     head.run.owner = run.Text("owner");
     head.run.time_ms = run.Signed("time_ms");
@@ -401,8 +404,9 @@ Result<std::string> EncodeHead(const Head& head) {
 
 Result<Head> DecodeHead(std::string_view text) {
   if (text.size() > kHeadBytesMax) return Error(ErrorCode::kCorrupt, "a head is larger than 4 MiB");
-  VARVE_TRY(Json json, ParseChecked(text, "aliases", kJsonDepthMax));
-  Fields fields(std::move(json), "the head");
+  JsonText json;
+  VARVE_TRY(const JsonNode* root, ParseChecked(json, text, "aliases", kJsonDepthMax));
+  Fields fields(*root, "the head");
   Head head;
   if (fields.Text("kind") != "head") fields.Fail("it is an object of another kind");
   if (fields.Text("format") != "1") {
@@ -422,14 +426,16 @@ Result<Head> DecodeHead(std::string_view text) {
   head.writer_epoch = fields.Number("writer_epoch");
   head.gc_epoch = fields.Number("gc_epoch");
   uint64_t next_version = 1;
-  for (const Json& each : fields.Take("history", Json::value_t::array)) {
+  for (const JsonNode& each : fields.Take("history", Kind::kArray).children()) {
     VARVE_TRY(HistoryLink link, LinkFrom(each));
     if (link.first_version != next_version) fields.Fail("its history has a gap");
     next_version = link.last_version + 1;
     head.history.push_back(std::move(link));
   }
-  for (Json& each : fields.Take("versions", Json::value_t::array)) {
-    VARVE_TRY(VersionEntry entry, EntryFrom(std::move(each)));
+  const auto versions = fields.Take("versions", Kind::kArray).children();
+  head.versions.reserve(std::min<size_t>(versions.size(), kInlineVersionsMax));
+  for (const JsonNode& each : versions) {
+    VARVE_TRY(VersionEntry entry, EntryFrom(each));
     if (entry.version != next_version++) fields.Fail("its versions have a gap");
     head.versions.push_back(std::move(entry));
   }
@@ -468,21 +474,22 @@ Result<HistoryNode> DecodeHistoryNode(ByteView object) {
   if (envelope.type != ObjectType::kHistory || section == nullptr) {
     return Error(ErrorCode::kCorrupt, "a history node is an object of another type");
   }
-  VARVE_TRY(Json json, ParseObject(AsText(section->raw), kJsonDepthMax));
-  Fields fields(std::move(json), "a history node");
+  JsonText json;
+  VARVE_TRY(const JsonNode* root, json.Parse(AsText(section->raw), kJsonDepthMax));
+  Fields fields(*root, "a history node");
   HistoryNode node;
   node.min_gc = envelope.min_gc;
   const uint64_t level = fields.Number("level");
   if (level > 16) fields.Fail("its level is impossible");
   node.level = static_cast<uint32_t>(level);
   uint64_t next_version = 0;  // 0: any may come first.
-  for (Json& each : fields.Take("entries", Json::value_t::array)) {
-    VARVE_TRY(VersionEntry entry, EntryFrom(std::move(each)));
+  for (const JsonNode& each : fields.Take("entries", Kind::kArray).children()) {
+    VARVE_TRY(VersionEntry entry, EntryFrom(each));
     if (next_version != 0 && entry.version != next_version) fields.Fail("its versions have a gap");
     next_version = entry.version + 1;
     node.entries.push_back(std::move(entry));
   }
-  for (const Json& each : fields.Take("links", Json::value_t::array)) {
+  for (const JsonNode& each : fields.Take("links", Kind::kArray).children()) {
     VARVE_TRY(HistoryLink link, LinkFrom(each));
     if (link.level >= node.level) fields.Fail("a link leads upwards");
     if (next_version != 0 && link.first_version != next_version)

@@ -2,18 +2,19 @@
 // Private to format/. Depth is checked before parsing, since a parser recurses.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "varve/format/json_text.h"
 #include "varve/format/object_id.h"
 #include "varve/hash/hash.h"
 #include "varve/result.h"
 
 namespace varve::format {
 
-using Json = nlohmann::json;
 inline constexpr int kJsonDepthMax = 32;
 
 bool ValidJson(std::string_view text, int depth_max);
@@ -23,32 +24,55 @@ Result<Json> ParseObject(std::string_view text, int depth_max);  // kCorrupt unl
 // there, ParseChecked compares and takes it off. Text of writers who knew no checksum begins with
 // `first_field` instead; nothing else is believed (kCorrupt).
 std::string Checked(const std::string& object_text);
-Result<Json> ParseChecked(std::string_view text, std::string_view first_field, int depth_max);
+Result<const JsonNode*> ParseChecked(JsonText& json, std::string_view text,
+                                     std::string_view first_field, int depth_max);
+
+// A decimal in its one spelling: no sign, zero or space in front.
+template <typename T>
+std::optional<T> DecimalFrom(std::string_view text) {
+  T value = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
+  const bool zero = digits.starts_with('0') && text != "0";
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || zero) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+// The letters of a string; of anything else nothing.
+inline std::string_view TextOf(const JsonNode& node) {
+  return node.Is(JsonNode::Kind::kString) ? node.text() : std::string_view();
+}
 
 // Takes fields out of one object; the first violation is remembered and every later read gives a
-// default. What is left at the end are the fields of newer writers.
+// default. What is left at the end are the fields of newer writers. The node must live as long;
+// what is no object has no fields.
 class Fields {
  public:
-  Fields(Json object, std::string what) : object_(std::move(object)), what_(std::move(what)) {}
+  using Kind = JsonNode::Kind;
+  Fields(const JsonNode& object, const char* what) : object_(object), what_(what) {}
   std::string Text(const char* name, bool required = true);
-  uint64_t Number(const char* name, bool required = true);  // A decimal string.
+  uint64_t Number(std::string_view name, bool required = true);  // A decimal string.
   uint32_t Number32(const char* name);
-  int64_t Signed(const char* name, bool required = true);  // A decimal string.
-  double Double(const Json& value, const char* name);      // A number, or "nan", "inf", "-inf".
-  Json Take(const char* name, Json::value_t type, bool required = true);
+  int64_t Signed(std::string_view name, bool required = true);  // A decimal string.
+  double Double(const JsonNode& value, const char* name);  // A number, or "nan", "inf", "-inf".
+  bool Boolean(const char* name, bool required = true);
+  const JsonNode& Take(std::string_view name, Kind kind, bool required = true);
   hash::Digest Digest(const char* name);
   ObjectId Id(const char* name);
-  bool Has(const char* name) const { return object_.contains(name); }
-  void Fail(const std::string& why);
+  bool Has(std::string_view name) const { return Find(name) != nullptr; }
+  void Fail(std::string_view why);
   Status status() const { return status_; }
-  std::string Unknown() const { return object_.empty() ? std::string() : object_.dump(); }
+  std::string Unknown() const;  // Empty when nothing is left.
 
  private:
   template <typename T>
-  T Decimal(const char* name, bool required);
+  T Decimal(std::string_view name, bool required);
+  const JsonNode* Find(std::string_view name) const;  // Null when it is not there or taken.
 
-  Json object_;
-  std::string what_;
+  const JsonNode& object_;
+  const char* what_;
   Status status_;
 };
 

@@ -7,6 +7,8 @@
 namespace varve::format {
 namespace {
 
+using Kind = JsonNode::Kind;
+
 Json ItemJson(const RetentionItem& item) {
   Json json = {{"artifact", item.artifact},
                {"version", std::to_string(item.version)},
@@ -24,15 +26,16 @@ Json ItemJson(const RetentionItem& item) {
 
 std::vector<std::string> TextsFrom(Fields& fields, const char* name) {
   std::vector<std::string> texts;
-  for (const Json& each : fields.Take(name, Json::value_t::array)) {
-    if (!each.is_string()) fields.Fail(std::string("field '") + name + "' holds what is not text");
-    texts.push_back(each.is_string() ? each.get<std::string>() : "");
+  for (const JsonNode& each : fields.Take(name, Kind::kArray).children()) {
+    if (!each.Is(Kind::kString))
+      fields.Fail(std::string("field '") + name + "' holds what is not text");
+    texts.emplace_back(TextOf(each));
   }
   return texts;
 }
 
-RetentionItem ItemFrom(const Json& json, Fields& plan) {
-  Fields fields(json.is_object() ? json : Json::object(), "an item");
+RetentionItem ItemFrom(const JsonNode& json, Fields& plan) {
+  Fields fields(json, "an item");
   RetentionItem item;
   item.artifact = fields.Text("artifact");
   item.version = fields.Number("version");
@@ -60,14 +63,14 @@ Json ShareJson(const RetentionShare& share) {
           {"over", share.over}};
 }
 
-double DoubleFrom(const Json& json, const char* name, Fields& fields) {
-  if (json.is_object() && json.contains(name)) return fields.Double(json[name], name);
+double DoubleFrom(const JsonNode& json, const char* name, Fields& fields) {
+  if (const JsonNode* value = json.Find(name)) return fields.Double(*value, name);
   fields.Fail(std::string("field '") + name + "' is missing");
   return 0;
 }
 
-RetentionShare ShareFrom(const Json& json, Fields& plan) {
-  Fields fields(json.is_object() ? json : Json::object(), "a share");
+RetentionShare ShareFrom(const JsonNode& json, Fields& plan) {
+  Fields fields(json, "a share");
   RetentionShare share;
   share.policy = fields.Text("policy");
   share.project = fields.Text("project");
@@ -76,7 +79,7 @@ RetentionShare ShareFrom(const Json& json, Fields& plan) {
   share.let_go_bytes = fields.Number("let_go_bytes");
   share.limit_percent = DoubleFrom(json, "limit_percent", fields);
   share.limit_bytes = fields.Number("limit_bytes");
-  share.over = fields.Take("over", Json::value_t::boolean).get<bool>();
+  share.over = fields.Boolean("over");
   if (!fields.status().ok() || !(share.limit_percent >= 0)) plan.Fail("a share is damaged");
   return share;
 }
@@ -96,8 +99,8 @@ Json PriceJson(const RetentionPrice& price) {
   return json;
 }
 
-RetentionPrice PriceFrom(const Json& json, Fields& plan) {
-  Fields fields(json.is_object() ? json : Json::object(), "a price");
+RetentionPrice PriceFrom(const JsonNode& json, Fields& plan) {
+  Fields fields(json, "a price");
   RetentionPrice price;
   price.provider = fields.Text("provider");
   price.region = fields.Text("region");
@@ -106,13 +109,13 @@ RetentionPrice PriceFrom(const Json& json, Fields& plan) {
   price.source = fields.Text("source");
   price.confidence = fields.Text("confidence");
   price.min_days = fields.Signed("min_days");
-  const Json tiers = fields.Take("usd_gb_month", Json::value_t::array);
-  for (const Json& tier : tiers) {
-    if (!tier.is_array() || tier.size() != 2) {
+  for (const JsonNode& tier : fields.Take("usd_gb_month", Kind::kArray).children()) {
+    const auto pair = tier.children();
+    if (!tier.Is(Kind::kArray) || pair.size() != 2) {
       fields.Fail("its tiers are damaged");
       break;
     }
-    price.tiers.emplace_back(fields.Double(tier[0], "gb"), fields.Double(tier[1], "usd"));
+    price.tiers.emplace_back(fields.Double(pair[0], "gb"), fields.Double(pair[1], "usd"));
   }
   price.gb_bytes = DoubleFrom(json, "gb_bytes", fields);
   if (!fields.status().ok() || !(price.gb_bytes >= 1) || price.tiers.empty())
@@ -127,8 +130,8 @@ Json BillJson(const RetentionBill& bill) {
           {"first_bill", bill.first_bill}};
 }
 
-RetentionBill BillFrom(const Json& json, Fields& plan) {
-  Fields fields(json.is_object() ? json : Json::object(), "a bill");
+RetentionBill BillFrom(const JsonNode& json, Fields& plan) {
+  Fields fields(json, "a bill");
   RetentionBill bill;
   bill.now_month = DoubleFrom(json, "usd_month_now", fields);
   bill.saved_month = DoubleFrom(json, "usd_month_saved", fields);
@@ -147,15 +150,15 @@ Json CapJson(const RetentionCap& cap) {
           {"over", cap.over}};
 }
 
-RetentionCap CapFrom(const Json& json, Fields& plan) {
-  Fields fields(json.is_object() ? json : Json::object(), "a cap");
+RetentionCap CapFrom(const JsonNode& json, Fields& plan) {
+  Fields fields(json, "a cap");
   RetentionCap cap;
   cap.policy = fields.Text("policy");
   cap.rule = fields.Text("rule");
   cap.key = fields.Text("key");
   cap.bytes = fields.Number("bytes");
   cap.evicted = fields.Number("evicted");
-  cap.over = fields.Take("over", Json::value_t::boolean).get<bool>();
+  cap.over = fields.Boolean("over");
   if (!fields.status().ok()) plan.Fail(fields.status().error().message());
   return cap;
 }
@@ -176,15 +179,15 @@ Json TierJson(const RetentionTier& tier) {
   return json;
 }
 
-RetentionTier TierFrom(const Json& json, Fields& plan) {
-  Fields fields(json.is_object() ? json : Json::object(), "a tier");
+RetentionTier TierFrom(const JsonNode& json, Fields& plan) {
+  Fields fields(json, "a tier");
   RetentionTier tier;
   tier.policy = fields.Text("policy");
   tier.rule = fields.Text("rule");
   tier.versions = fields.Number("versions");
   tier.bytes = fields.Number("bytes");
-  tier.priced = fields.Take("priced", Json::value_t::boolean).get<bool>();
-  tier.proposed = fields.Take("proposed", Json::value_t::boolean).get<bool>();
+  tier.priced = fields.Boolean("priced");
+  tier.proposed = fields.Boolean("proposed");
   if (tier.priced) {
     tier.once = DoubleFrom(json, "usd_once", fields);
     tier.saved_month = DoubleFrom(json, "usd_month_saved", fields);
@@ -246,7 +249,9 @@ Result<RetentionPlan> DecodeRetentionPlan(std::string_view text) {
   const std::string wanted = id->get<std::string>();
   json->erase(id);
   if (IdOf(*json) != wanted) return NoPlan("it was changed since it was made");
-  Fields fields(std::move(*json), "the plan");
+  JsonText tree;
+  VARVE_TRY(const JsonNode* root, tree.Parse(text, kJsonDepthMax));
+  Fields fields(*root, "the plan");
   if (fields.Text("kind") != "retention plan") return NoPlan("it is of another kind");
   if (fields.Text("format") != "1") {
     return Error(ErrorCode::kUnsupported,
@@ -257,28 +262,24 @@ Result<RetentionPlan> DecodeRetentionPlan(std::string_view text) {
   plan.as_of_ms = fields.Signed("as_of_ms");
   plan.policy = fields.Text("policy");
   plan.artifacts = TextsFrom(fields, "artifacts");
-  const Json seen = fields.Take("facts", Json::value_t::object);
-  for (const auto& [artifact, facts] : seen.items()) {
-    if (!facts.is_object()) return NoPlan("its facts are damaged");
-    auto& into = plan.facts[artifact];
-    for (const auto& [name, value] : facts.items()) {
-      into[name] = value.is_string() ? value.get<std::string>() : "";
-    }
+  for (const JsonNode& facts : fields.Take("facts", Kind::kObject).children()) {
+    if (!facts.Is(Kind::kObject)) return NoPlan("its facts are damaged");
+    auto& into = plan.facts[std::string(facts.name())];
+    for (const JsonNode& fact : facts.children()) into[std::string(fact.name())] = TextOf(fact);
   }
-  for (const Json& item : fields.Take("items", Json::value_t::array))
+  for (const JsonNode& item : fields.Take("items", Kind::kArray).children())
     plan.items.push_back(ItemFrom(item, fields));
-  for (const Json& share : fields.Take("shares", Json::value_t::array))
+  for (const JsonNode& share : fields.Take("shares", Kind::kArray).children())
     plan.shares.push_back(ShareFrom(share, fields));
   plan.warnings = TextsFrom(fields, "warnings");
   if (fields.Has("freed_bytes")) plan.freed_bytes = fields.Number("freed_bytes");
   if (fields.Has("freed_whole_bytes")) plan.freed_whole_bytes = fields.Number("freed_whole_bytes");
   if (fields.Has("shared_bytes")) plan.shared_bytes = fields.Number("shared_bytes");
-  if (fields.Has("price"))
-    plan.price = PriceFrom(fields.Take("price", Json::value_t::object), fields);
-  if (fields.Has("bill")) plan.bill = BillFrom(fields.Take("bill", Json::value_t::object), fields);
-  for (const Json& cap : fields.Take("caps", Json::value_t::array, false))
+  if (fields.Has("price")) plan.price = PriceFrom(fields.Take("price", Kind::kObject), fields);
+  if (fields.Has("bill")) plan.bill = BillFrom(fields.Take("bill", Kind::kObject), fields);
+  for (const JsonNode& cap : fields.Take("caps", Kind::kArray, false).children())
     plan.caps.push_back(CapFrom(cap, fields));
-  for (const Json& tier : fields.Take("tiers", Json::value_t::array, false))
+  for (const JsonNode& tier : fields.Take("tiers", Kind::kArray, false).children())
     plan.tiers.push_back(TierFrom(tier, fields));
   if (!fields.status().ok()) return NoPlan(fields.status().error().message());
   return plan;

@@ -187,6 +187,33 @@ TEST(JsonTest, ParsesWhatTheLibraryParsesToTheSameTree) {
   EXPECT_GT(accepted, 15'000);
 }
 
+TEST(JsonTest, ADecimalHasOneSpelling) {
+  EXPECT_EQ(DecimalFrom<uint64_t>("0"), 0U);
+  EXPECT_EQ(DecimalFrom<uint64_t>("18446744073709551615"), UINT64_MAX);
+  EXPECT_EQ(DecimalFrom<int64_t>("-9223372036854775808"), INT64_MIN);
+  for (const char* text : {"", "-", "00", "01", "+1", " 1", "1 ", "1.0", "0x1", "-0", "-01", "--1",
+                           "18446744073709551616"}) {
+    EXPECT_FALSE(DecimalFrom<uint64_t>(text).has_value()) << text;
+    EXPECT_FALSE(DecimalFrom<int64_t>(text).has_value()) << text;
+  }
+  EXPECT_FALSE(DecimalFrom<uint64_t>("-1").has_value());
+}
+
+// What was taken is gone, what was not is kept, and the last of equal names counts.
+TEST(JsonTest, FieldsAreTakenOnce) {
+  JsonText json;
+  const auto root = json.Parse(R"({"z":1.50,"b":"x","a":"old","b":"y","\u0061":"new","n":{}})", 2);
+  ASSERT_TRUE(root.ok());
+  Fields fields(**root, "it");
+  EXPECT_EQ(fields.Text("a"), "new");
+  EXPECT_EQ(fields.Text("b"), "y");
+  EXPECT_FALSE(fields.Has("b"));
+  EXPECT_TRUE(fields.status().ok());
+  EXPECT_EQ(fields.Unknown(), R"({"n":{},"z":1.5})");
+  EXPECT_EQ(fields.Text("n"), "") << "of another kind";
+  EXPECT_FALSE(fields.status().ok());
+}
+
 TEST(HeadTest, RoundTripKeepsEverythingAndWhatItDoesNotKnow) {
   SeededRandom random(2);
   const Head head = SampleHead(random);
