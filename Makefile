@@ -48,14 +48,14 @@ fmt: setup-test
 	@.venv/bin/clang-format -i $(SOURCES)
 	@$(PYTHON) -m ruff check -q --fix .
 
-# `setarch -R`, where it may: the sanitizers need an address space that is not too random. Fewer random histories:
-# `make test` runs the million.
+# `setarch -R`, where it may: the sanitizers need an address space that is not too random. Fewer random histories and
+# crashes: `make test` runs the million, and a crash at every request.
 asan tsan: setup-test
 	@mkdir -p build
 	@cmake --preset $@ -DVARVE_WERROR=$(WERROR) >build/configure-$@.log 2>&1 || { cat build/configure-$@.log; exit 1; }
 	@ninja -C build/$@ --quiet
 	@fixed=$$(setarch -R true 2>/dev/null && echo setarch -R || true); \
-	  VARVE_RETENTION_HISTORIES=50000 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 $$fixed ctest --test-dir build/$@ -L unit --output-on-failure
+	  VARVE_RETENTION_HISTORIES=50000 VARVE_CRASH_STEP=5 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1 $$fixed ctest --test-dir build/$@ -L unit --output-on-failure
 
 # One fuzz target for a while: make fuzz T=commit SECONDS=60
 T ?= commit
