@@ -41,9 +41,8 @@ export CEPH_CONF=$dir/ceph.conf
 fsid=$(cat /proc/sys/kernel/random/uuid)
 mkdir -p "$dir"/{mon,osd,rgw,run}
 : > "$CEPH_CONF"
-# A start that fails leaves nothing running; it shows why, also where the command that failed was muted.
-exec 3>&2
-trap 'tail -n 5 "$dir"/*.log >&3 2>&3 || true; stop' ERR
+# A start that fails leaves nothing running; it shows why.
+trap 'tail -n 5 "$dir"/*.log >&2 || true; stop' ERR
 trap 'stop; exit 130' INT TERM
 cat > "$CEPH_CONF" <<CONF
 [global]
@@ -90,7 +89,7 @@ ceph() {
     if command ceph --conf "$CEPH_CONF" --connect-timeout 20 "$@" >>"$dir/ceph.log" 2>&1; then return 0; fi
     sleep 0.2
   done
-  echo "ceph $* failed $try times" >&3
+  echo "ceph $* failed $try times" >&2
   return 1
 }
 osd_uuid=$(cat /proc/sys/kernel/random/uuid)
