@@ -107,6 +107,13 @@ def test_a_server_without_a_lock_is_caught_every_time(servers):
         assert made.returncode == REFUSED and "race." in made.stderr
 
 
+def test_a_lake_is_not_made_on_a_server_whose_window_is_narrow(servers):
+    settings = servers("moto")
+    for _ in range(3):
+        refused = run("init", "s3://varve-test/narrow", settings=settings)
+        assert refused.returncode == REFUSED and "race." in refused.stderr
+
+
 @pytest.mark.parametrize("server", ["minio", "rgw"])
 def test_the_conformance_suite_passes(server, settings_of):
     suite = ROOT / "build" / "release" / "bin" / "store_s3_test"

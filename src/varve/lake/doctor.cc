@@ -18,7 +18,10 @@ constexpr int64_t kProbeToDescriptorMs = 3'600'000;
 Status Run(const OpContext& ctx, Probe& probe, const DoctorOptions& options) {
   VARVE_CHECK_OK(probe.Conditions());
   VARVE_CHECK_OK(probe.Races(options));
-  if (options.essential_only) return OkStatus();
+  if (options.essential_only) {
+    probe.Service(store::ObjectStore::InspectScope::kRaces);
+    return ctx.Check();
+  }
   const auto group = [&](const char* name, const Status& made) {
     if (!made.ok()) probe.observations().push_back({name, "not answered", made.error().message()});
   };
@@ -27,7 +30,7 @@ Status Run(const OpContext& ctx, Probe& probe, const DoctorOptions& options) {
   group("deletes", probe.Deletes());
   group("speed", probe.Speed());
   VARVE_CHECK_OK(ctx.Check());
-  probe.Service();
+  probe.Service(store::ObjectStore::InspectScope::kAll);
   return ctx.Check();
 }
 

@@ -23,7 +23,8 @@ namespace varve::lake {
 inline constexpr uint32_t kRacers = 16;
 
 struct DoctorOptions {
-  bool essential_only = false;  // What `varve init` runs: what a commit stands on.
+  // What `varve init` runs: what a commit stands on, and the store's own races.
+  bool essential_only = false;
   // A server without a lock loses some three of four additions, and lets two win once in seven
   // rounds; see docs/stores.md.
   uint32_t race_rounds = 20;

@@ -24,7 +24,7 @@ class Probe {
   Status Listings();
   Status Deletes();
   Status Speed();
-  void Service();  // What the store says of itself.
+  void Service(store::ObjectStore::InspectScope scope);  // What the store finds out of itself.
   // Deletes every object of this probe, also after a cancel, and leftovers of probes that died.
   void CleanUp();
 

@@ -177,8 +177,8 @@ Status Probe::Speed() {
   return OkStatus();
 }
 
-void Probe::Service() {
-  for (store::Fact& fact : store_.Inspect(ctx_, store::Key(scratch_ + "service")))
+void Probe::Service(store::ObjectStore::InspectScope scope) {
+  for (store::Fact& fact : store_.Inspect(ctx_, store::Key(scratch_ + "service"), scope))
     seen_.push_back({std::move(fact.check), std::move(fact.outcome), std::move(fact.evidence)});
 }
 

@@ -34,7 +34,7 @@ struct StoreVerdict {
 // Safe only when no check fails and each of kEssentialChecks was made.
 StoreVerdict JudgeStore(std::vector<Observation> seen);
 
-// What a commit stands on; `varve init` runs these and no more.
+// What a commit stands on; `varve init` runs these and, where the store has them, "race.held".
 extern const std::vector<std::string_view> kEssentialChecks;
 
 // One round of a race: every racer tries the same conditional write with a body of its own.

@@ -70,8 +70,8 @@ class ForwardingStore : public ObjectStore {
   Result<Secret> Presign(const OpContext& ctx, const PresignRequest& request) override {
     return inner_->Presign(ctx, request);
   }
-  std::vector<Fact> Inspect(const OpContext& ctx, const Key& scratch) override {
-    return inner_->Inspect(ctx, scratch);
+  std::vector<Fact> Inspect(const OpContext& ctx, const Key& scratch, InspectScope scope) override {
+    return inner_->Inspect(ctx, scratch, scope);
   }
 
  protected:

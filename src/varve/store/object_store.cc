@@ -38,7 +38,7 @@ bool ValidPrefix(std::string_view prefix) {
 }
 
 std::unique_ptr<ObjectStore> ObjectStore::Above(uint32_t) const { return nullptr; }
-std::vector<Fact> ObjectStore::Inspect(const OpContext&, const Key&) { return {}; }
+std::vector<Fact> ObjectStore::Inspect(const OpContext&, const Key&, InspectScope) { return {}; }
 
 Result<ObjectInfo> ObjectStore::GetPieces(const OpContext& ctx, const Key& key, uint64_t offset,
                                           uint64_t bytes, const TakePiece& take) {

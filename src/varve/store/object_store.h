@@ -219,8 +219,10 @@ class ObjectStore {
   virtual std::unique_ptr<ObjectStore> Above(uint32_t levels) const;
 
   // What the seam has no word for: settings of a bucket, checksums, further conditions. Only the
-  // doctor calls this; writes at most objects whose names start with `scratch`, which it deletes.
-  virtual std::vector<Fact> Inspect(const OpContext& ctx, const Key& scratch);
+  // doctor and the making of a lake call this; writes at most objects whose names start with
+  // `scratch`, which it deletes. kRaces: no more than races, in a few seconds.
+  enum class InspectScope : uint8_t { kAll, kRaces };
+  virtual std::vector<Fact> Inspect(const OpContext& ctx, const Key& scratch, InspectScope scope);
 
   // Multipart upload of one object under a name that was never used before; kUnsupported unless
   // features().multipart. Nothing is visible under `key` before it is completed. An upload that is

@@ -20,21 +20,26 @@ constexpr Shape kShapes[] = {
     {.racers = 16, .body_bytes = 256 * kKiB, .rounds = 3, .overlap = false},
     {.racers = 8, .body_bytes = 6 * kMiB, .rounds = 2, .overlap = false},
 };
+constexpr Shape kBriefShapes[] = {
+    {.racers = 16, .body_bytes = 256 * kKiB, .rounds = 1, .overlap = false},
+    {.racers = 8, .body_bytes = 6 * kMiB, .rounds = 1, .overlap = false},
+};
 constexpr uint32_t kRacersMax = 16;
 // A server with a lock may serve the others only once the first one has ended.
-constexpr int64_t kHoldMsMax = 2000, kHoldPollNs = 50'000'000;
+constexpr int64_t kHoldMsMax = 2000, kBriefHoldMsMax = 800, kHoldPollNs = 50'000'000;
 
 // Opens when so many have come to it; a racer that ends without having come counts, too.
 class Gate {
  public:
-  Gate(const OpContext& ctx, uint32_t wanted) : ctx_(ctx), wanted_(wanted) {}
+  Gate(const OpContext& ctx, uint32_t wanted, int64_t hold_ms)
+      : ctx_(ctx), wanted_(wanted), hold_ms_(hold_ms) {}
   void Come() {
     const std::lock_guard lock(mutex_);
     ++come_;
     changed_.NotifyAll();
   }
   void Wait() {
-    const int64_t until_ns = ctx_.clock().SteadyNs() + kHoldMsMax * 1'000'000;
+    const int64_t until_ns = ctx_.clock().SteadyNs() + hold_ms_ * 1'000'000;
     std::unique_lock lock(mutex_);
     while (come_ < wanted_ && ctx_.Check().ok() && ctx_.clock().SteadyNs() < until_ns)
       changed_.WaitFor(lock, kHoldPollNs);
@@ -43,6 +48,7 @@ class Gate {
  private:
   const OpContext& ctx_;
   const uint32_t wanted_;
+  const int64_t hold_ms_;
   Mutex mutex_;
   CondVar changed_;
   uint32_t come_ = 0;  // Guarded by mutex_.
@@ -50,10 +56,11 @@ class Gate {
 
 class HeldRace {
  public:
-  HeldRace(const OpContext& ctx, Client& client, std::string scratch)
+  HeldRace(const OpContext& ctx, Client& client, std::string scratch, RaceLength length)
       : ctx_(ctx),
         client_(client),
         scratch_(std::move(scratch)),
+        brief_(length == RaceLength::kBrief),
         pool_({.name = "varve-held", .threads = kRacersMax - 1, .queue_max = 64}) {}
 
   std::vector<Fact> Run();
@@ -75,6 +82,7 @@ class HeldRace {
   const OpContext& ctx_;
   Client& client_;
   const std::string scratch_;
+  const bool brief_;
   ThreadPool pool_;
   uint32_t names_ = 0;
 };
@@ -123,7 +131,8 @@ Result<plan::RaceRound> HeldRace::Round(const std::string& key, const Pairs& con
   std::vector<std::string> bodies;
   for (uint32_t racer = 0; racer < racers; ++racer) bodies.push_back(Body(key, racer, shape));
   std::vector<Outcome> outcomes(racers);
-  Gate held(ctx_, overlap ? 1 : racers), served(ctx_, 1);
+  const int64_t hold_ms = brief_ ? kBriefHoldMsMax : kHoldMsMax;
+  Gate held(ctx_, overlap ? 1 : racers, hold_ms), served(ctx_, 1, hold_ms);
   const auto race = [&](size_t racer) -> Status {
     const bool holds = !overlap || racer == 0;
     bool came = false;
@@ -180,14 +189,16 @@ std::vector<Fact> HeldRace::Run() {
   const auto judge = [&](const char* check, std::span<const Shape> shapes) {
     std::vector<plan::RaceRound> seen;
     for (const Shape& shape : shapes) {
-      if (!Rounds(shape, seen).ok()) return;  // Not asked, not judged.
+      if (!Rounds(shape, seen).ok()) break;
     }
+    if (seen.empty()) return;  // Not asked, not judged.
     plan::Observation judged = plan::JudgeRaces(check, seen);
     facts.push_back(
         {std::move(judged.check), std::move(judged.outcome), std::move(judged.evidence)});
   };
-  judge("race.overlap", std::span(&kOverlap, 1));
-  judge("race.held", kShapes);
+  if (!brief_) judge("race.overlap", std::span(&kOverlap, 1));
+  judge("race.held",
+        brief_ ? std::span<const Shape>(kBriefShapes) : std::span<const Shape>(kShapes));
   for (uint32_t i = 0; i < names_; ++i) {
     const Call call{.method = "DELETE", .key = scratch_ + "/held" + std::to_string(i)};
     static_cast<void>(client_.Send(ctx_, call));  // The doctor looks for what is left.
@@ -197,8 +208,9 @@ std::vector<Fact> HeldRace::Run() {
 
 }  // namespace
 
-std::vector<Fact> HeldRaces(const OpContext& ctx, Client& client, const std::string& scratch) {
-  return HeldRace(ctx, client, scratch).Run();
+std::vector<Fact> HeldRaces(const OpContext& ctx, Client& client, const std::string& scratch,
+                            RaceLength length) {
+  return HeldRace(ctx, client, scratch, length).Run();
 }
 
 }  // namespace varve::store

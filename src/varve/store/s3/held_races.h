@@ -18,8 +18,13 @@
 
 namespace varve::store {
 
-// Of names that start with `scratch`; the caller deletes them. Empty when the store does not
-// answer.
-std::vector<Fact> HeldRaces(const OpContext& ctx, Client& client, const std::string& scratch);
+// kBrief is for who waits for a new lake: fewer rounds, "race.held" alone, at most kBriefRacesMs.
+enum class RaceLength : uint8_t { kBrief, kFull };
+inline constexpr int64_t kBriefRacesMs = 5000;
+
+// Of names that start with `scratch`; the caller deletes them. Rounds that the store does not
+// answer, or for which no time is left, are not judged; empty when none is.
+std::vector<Fact> HeldRaces(const OpContext& ctx, Client& client, const std::string& scratch,
+                            RaceLength length);
 
 }  // namespace varve::store

@@ -28,7 +28,8 @@ class S3Inspector {
     Checksums();
     EtagForms();
     Conditions();
-    for (Fact& fact : HeldRaces(ctx_, client_, scratch_)) facts_.push_back(std::move(fact));
+    for (Fact& fact : HeldRaces(ctx_, client_, scratch_, RaceLength::kFull))
+      facts_.push_back(std::move(fact));
     Multipart();
     for (const char* name : {"public", "checksum", "etag", "deleted", "multipart"})
       Send("DELETE", scratch_ + "/" + name, {}, {});
@@ -292,7 +293,11 @@ void S3Inspector::Multipart() {
 
 }  // namespace
 
-std::vector<Fact> S3Store::Inspect(const OpContext& ctx, const Key& scratch) {
+std::vector<Fact> S3Store::Inspect(const OpContext& ctx, const Key& scratch, InspectScope scope) {
+  if (scope == InspectScope::kRaces) {
+    Client client(client_.config());
+    return HeldRaces(ctx.WithTimeout(kBriefRacesMs), client, scratch.str(), RaceLength::kBrief);
+  }
   return S3Inspector(client_.config(), ctx, scratch).Run();
 }
 

@@ -45,7 +45,7 @@ class S3Store final : public ObjectStore {
   // told one by one.
   Result<std::vector<DeleteReply>> Delete(const OpContext& ctx, std::span<const Key> keys) override;
   std::unique_ptr<ObjectStore> Above(uint32_t levels) const override;
-  std::vector<Fact> Inspect(const OpContext& ctx, const Key& scratch) override;
+  std::vector<Fact> Inspect(const OpContext& ctx, const Key& scratch, InspectScope scope) override;
 
   Result<std::string> CreateMultipart(const OpContext& ctx, const Key& key) override;
   Result<PartReply> PutPart(const OpContext& ctx, const Key& key, const std::string& upload_id,
