@@ -11,6 +11,7 @@
 #include <string>
 
 #include "varve/base/clock.h"
+#include "varve/plan/pacing.h"
 #include "varve/store/retry/retry_store.h"
 #include "varve/store/s3/s3_store.h"
 #include "varve/transfer/files.h"
@@ -72,6 +73,8 @@ int main(int argc, char** argv) {
   if (!opened.ok()) return Fail(opened.error());
   auto connections = transfer::Connections(settings.engine);
   if (!connections.ok()) return Fail(connections.error());
+  settings.engine.connections_max =
+      settings.engine.connections == 0 ? plan::kConnectionsMax : settings.engine.connections;
   settings.engine.connections = *connections;
   const OpContext ctx;
   uint64_t files = 0, bytes = 0;

@@ -209,6 +209,36 @@ TEST(ParallelFor, ReturnsTheLowestIndexThatFailedAndStopsHandingOut) {
   }
 }
 
+TEST(ParallelFor, FollowsALimitThatRisesMeanwhile) {
+  ThreadPool pool(Pool(2));
+  std::atomic<uint32_t> limit{2};
+  std::atomic<int> now{0}, most{0}, ran{0};
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto meet = [&](size_t index) -> Status {
+    const int running = ++now;
+    int seen = most.load();
+    while (running > seen && !most.compare_exchange_weak(seen, running)) {
+    }
+    if (index == 0) {
+      pool.Grow(6);
+      limit = 6;
+    }
+    // From the third on, all wait until six are there.
+    while (index >= 2 && most < 6 && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(milliseconds(1));
+    ++ran;
+    --now;
+    return OkStatus();
+  };
+  EXPECT_TRUE(ParallelFor(OpContext(), pool, 100, [&] { return limit.load(); }, meet).ok());
+  EXPECT_EQ(ran, 100);
+  EXPECT_EQ(most, 6);
+  EXPECT_EQ(pool.threads(), 6U);
+  pool.Stop();
+  pool.Grow(9);
+  EXPECT_EQ(pool.threads(), 6U) << "after Stop";
+}
+
 TEST(ParallelFor, ABusyPoolDoesNotHoldTheCallerUp) {
   ThreadPool pool(Pool(1));
   std::atomic<bool> go{false};

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <deque>
 #include <optional>
+#include <system_error>
 #include <vector>
 
 #include "varve/exec/sync.h"
@@ -22,8 +23,14 @@ struct ThreadPool::Impl {
   size_t hurries = 0;                       // Guarded by mutex.
   ThreadPool* helper = nullptr;             // Guarded by mutex; set while there are hurries.
   Mutex join_mutex;
-  std::vector<Thread> threads;  // Joined under join_mutex.
+  std::atomic<uint32_t> wanted_threads{1};
+  std::vector<Thread> threads;  // Guarded by mutex until stopping, then by join_mutex.
 
+  void StartThreads() {  // Requires mutex, or nobody else yet.
+    while (threads.size() < wanted_threads) {
+      threads.emplace_back(Thread::Options{options.name, options.background}, [this] { Work(); });
+    }
+  }
   void Work() {
     for (;;) {
       std::function<void()> task;
@@ -54,11 +61,8 @@ struct ThreadPool::Impl {
 
 ThreadPool::ThreadPool(Options options) : impl_(std::make_shared<Impl>()) {
   impl_->options = std::move(options);
-  impl_->options.threads = std::max(1U, impl_->options.threads);
-  for (uint32_t i = 0; i < impl_->options.threads; ++i) {
-    impl_->threads.emplace_back(Thread::Options{impl_->options.name, impl_->options.background},
-                                [impl = impl_.get()] { impl->Work(); });
-  }
+  impl_->wanted_threads = std::max(1U, impl_->options.threads);
+  impl_->StartThreads();
 }
 
 ThreadPool::~ThreadPool() {
@@ -67,7 +71,19 @@ ThreadPool::~ThreadPool() {
   if (getpid() != impl_->owner_pid) static_cast<void>(new std::shared_ptr<Impl>(impl_));
 }
 
-uint32_t ThreadPool::threads() const { return impl_->options.threads; }
+uint32_t ThreadPool::threads() const { return impl_->wanted_threads; }
+
+void ThreadPool::Grow(uint32_t threads) {
+  if (threads <= impl_->wanted_threads || getpid() != impl_->owner_pid) return;
+  const std::lock_guard lock(impl_->mutex);
+  if (impl_->stopping) return;
+  impl_->wanted_threads = std::max(impl_->wanted_threads.load(), threads);
+  try {
+    impl_->StartThreads();
+  } catch (const std::system_error&) {  // The process has as many as it may: those go on.
+    impl_->wanted_threads = static_cast<uint32_t>(impl_->threads.size());
+  }
+}
 
 Status ThreadPool::Submit(std::function<void()> task) {
   if (getpid() != impl_->owner_pid) {
@@ -85,6 +101,17 @@ Status ThreadPool::Submit(std::function<void()> task) {
   impl_->not_empty.NotifyOne();
   if (helper != nullptr) static_cast<void>(helper->Submit([impl = impl_] { impl->RunOne(); }));
   return OkStatus();
+}
+
+bool ThreadPool::TrySubmit(std::function<void()> task) {
+  if (getpid() != impl_->owner_pid) return false;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    if (impl_->stopping || impl_->queue.size() >= impl_->options.queue_max) return false;
+    impl_->queue.push_back(std::move(task));
+  }
+  impl_->not_empty.NotifyOne();
+  return true;
 }
 
 ThreadPool::Hurry::Hurry(ThreadPool& pool, ThreadPool& helper) : pool_(pool) {
@@ -121,14 +148,17 @@ namespace {
 
 // What the caller of ParallelFor and its helpers share. A helper that the pool starts late finds
 // the loop closed and touches nothing of the caller, who therefore need not wait for it.
-struct Loop {
-  Loop(const OpContext& context, size_t count, const std::function<Status(size_t)>& function)
-      : ctx(context), n(count), fn(function) {}
+struct Loop : std::enable_shared_from_this<Loop> {
+  Loop(const OpContext& context, ThreadPool& helpers_of, size_t count,
+       const std::function<uint32_t()>& limit_of, const std::function<Status(size_t)>& function)
+      : ctx(context), pool(helpers_of), n(count), limit(limit_of), fn(function) {}
 
   const OpContext& ctx;
+  ThreadPool& pool;
   const size_t n;
+  const std::function<uint32_t()>& limit;
   const std::function<Status(size_t)>& fn;
-  std::atomic<size_t> next{0};
+  std::atomic<size_t> next{0}, helpers{0};
   Mutex mutex;
   CondVar idle;
   bool closed = false;  // Guarded by mutex, as are those below.
@@ -136,6 +166,11 @@ struct Loop {
   size_t failed_index = SIZE_MAX;
   std::optional<Error> error;
 
+  // Beside the caller, who is one of the workers.
+  size_t HelpersWanted() const {
+    const uint32_t most = limit();
+    return std::min<size_t>({most == 0 ? 0 : most - 1, n == 0 ? 0 : n - 1, pool.threads()});
+  }
   void Fail(size_t index, Error failure) {
     next = n;
     const std::lock_guard lock(mutex);
@@ -148,6 +183,11 @@ struct Loop {
       Status status = ctx.Check();
       if (status.ok()) status = fn(index);
       if (!status.ok()) Fail(index, std::move(status).error());
+      // From a worker of the pool only where that does not block it.
+      if (next < n && helpers < HelpersWanted() &&
+          pool.TrySubmit([loop = shared_from_this()] { loop->Help(); })) {
+        ++helpers;
+      }
     }
   }
   void Help() {
@@ -164,13 +204,12 @@ struct Loop {
 
 }  // namespace
 
-Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t limit,
+Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n,
+                   const std::function<uint32_t()>& limit,
                    const std::function<Status(size_t index)>& fn) {
-  const auto loop = std::make_shared<Loop>(ctx, n, fn);
+  const auto loop = std::make_shared<Loop>(ctx, pool, n, limit, fn);
   // The caller is one of the workers, so that progress never depends on a free pool thread.
-  const size_t helpers =
-      std::min<size_t>({limit == 0 ? 0 : limit - 1, n == 0 ? 0 : n - 1, pool.threads()});
-  for (size_t i = 0; i < helpers; ++i) {
+  for (const size_t wanted = loop->HelpersWanted(); loop->helpers < wanted; ++loop->helpers) {
     Status submitted = pool.Submit([loop] { loop->Help(); });
     if (submitted.ok()) continue;
     loop->Fail(SIZE_MAX, std::move(submitted).error());
@@ -182,6 +221,11 @@ Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t li
   loop->idle.Wait(lock, [&] { return loop->running == 0; });
   if (loop->error.has_value()) return *loop->error;
   return OkStatus();
+}
+
+Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t limit,
+                   const std::function<Status(size_t index)>& fn) {
+  return ParallelFor(ctx, pool, n, [limit] { return limit; }, fn);
 }
 
 }  // namespace varve

@@ -1,6 +1,6 @@
 // Bounded threads. No other code of Varve starts one.
 //
-// ThreadPool: a fixed number of named threads over a bounded queue; Stop() drains and joins.
+// ThreadPool: named threads over a bounded queue, never fewer than before; Stop() drains and joins.
 // Threads of the lowest priority may get no processor at all on a busy machine: who waits for
 // what they do holds a Hurry, and another pool works on their queue as well.
 // ParallelFor: runs fn(0..n-1) with at most `limit` at once, in the caller and in pool threads;
@@ -33,9 +33,12 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   uint32_t threads() const;
+  // To so many, if there are fewer and the system allows it. After Stop: nothing.
+  void Grow(uint32_t threads);
   // Blocks while the queue is full. After Stop: kCancelled, the task never runs.
   Status Submit(std::function<void()> task);
-  void Stop();  // Runs what is queued, then joins. Idempotent.
+  bool TrySubmit(std::function<void()> task);  // False where Submit would block or refuse.
+  void Stop();                                 // Runs what is queued, then joins. Idempotent.
 
   // While one lives, threads of `helper` run tasks of `pool` too, those queued before and those
   // submitted meanwhile, in turn with their own. Any number at once. Blocks while the helper's
@@ -57,6 +60,10 @@ class ThreadPool {
 };
 
 Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n, uint32_t limit,
+                   const std::function<Status(size_t index)>& fn);
+// With a limit that is asked for after each index and may rise meanwhile, with the pool's threads.
+Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n,
+                   const std::function<uint32_t()>& limit,
                    const std::function<Status(size_t index)>& fn);
 
 }  // namespace varve

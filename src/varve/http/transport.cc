@@ -13,6 +13,7 @@
 #include "varve/http/plain_exchange.h"
 #include "varve/http/pool.h"
 #include "varve/http/resolve.h"
+#include "varve/plan/pacing.h"
 
 namespace varve::http {
 namespace {
@@ -48,6 +49,14 @@ struct Transport::Impl {
   Mutex hedge_mutex;
   int hedges_running = 0;  // Guarded by hedge_mutex, as the next.
   uint64_t hedge_bytes = 0;
+  void Waited(int64_t wait_ns, int64_t whole_ns) {
+    const std::lock_guard lock(waits_mutex);
+    waits.Finished(wait_ns, whole_ns);
+    wait_share = waits.share();
+  }
+  Mutex waits_mutex;
+  plan::WaitShare waits;  // Guarded by waits_mutex.
+  std::atomic<double> wait_share{0};
   std::atomic<uint64_t> requests{0}, connections{0}, sent_bytes{0}, received_bytes{0},
       copied_bytes{0}, hedges{0}, hedges_won{0}, cut_offs{0};
 };
@@ -77,6 +86,8 @@ TransportStats Transport::stats() const {
           .hedges_won = impl_->hedges_won,
           .cut_offs = impl_->cut_offs};
 }
+
+double Transport::WaitShare() const { return impl_->wait_share; }
 
 // One call of Send: the request, and where it is late a second one beside it, in one multi handle.
 class Race {
@@ -332,6 +343,7 @@ void Race::Learn(Exchange& winner) {
     }
   }
   if (!winner.good() || !winner.answering()) return;
+  shared_.Waited(winner.answer_wait_ns(), winner.done_ns() - winner.begun_ns());
   if (is_upload()) host_.uploads.Answered(winner.answer_wait_ns() / kNsPerMs);
   if (is_read()) {
     host_.reads.Finished(wanted_bytes(), (winner.first_byte_ns() - winner.begun_ns()) / kNsPerMs,
@@ -379,9 +391,12 @@ std::optional<Result<Reply>> Transport::SendPlain(const OpContext& ctx, const Re
   if (!result.reply.has_value() || !result.reply->ok()) return std::move(result.reply);
   const int status = (*result.reply)->status;
   if (status >= 500 || status == 429 || status == 408) return std::move(result.reply);
-  if (upload) {
-    host.uploads.Answered((result.first_byte_ns - result.body_left_ns) / kNsPerMs);
-  } else if (status < 300) {
+  // An answer that came before the whole body had left tells nothing of waits.
+  const bool waited = result.body_left_ns != 0;
+  const int64_t wait_ns = result.first_byte_ns - result.body_left_ns;
+  if (waited) impl_->Waited(wait_ns, now_ns - result.begun_ns);
+  if (upload && waited) host.uploads.Answered(wait_ns / kNsPerMs);
+  if (!upload && status < 300) {
     host.reads.Finished(request.take_bytes, (result.first_byte_ns - result.begun_ns) / kNsPerMs,
                         (now_ns - result.begun_ns) / kNsPerMs);
   }

@@ -106,6 +106,7 @@ class Transport {
   Result<Reply> Send(const OpContext& ctx, const Request& request, bool* maybe_sent = nullptr);
 
   TransportStats stats() const;
+  double WaitShare() const;  // Of the requests of lately; see plan::WaitShare.
 
  private:
   friend class Race;

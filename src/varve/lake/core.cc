@@ -51,6 +51,7 @@ Core::Core(std::shared_ptr<store::ObjectStore> object_store, LakeOptions lake_op
       descriptor(std::move(lake_descriptor)),
       gate(lake_gate),
       transfers(store, {.connections = options.transfers,
+                        .connections_max = options.transfers_max,
                         .memory_bytes = std::max(options.memory_bytes, kEngineMemoryBytesMin)}),
       buffers(transfers.buffers()),
       ids(*store),

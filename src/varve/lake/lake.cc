@@ -9,6 +9,7 @@
 #include "varve/lake/internal.h"
 #include "varve/lake/probe.h"
 #include "varve/lake/retention.h"
+#include "varve/plan/pacing.h"
 
 namespace varve::lake {
 namespace {
@@ -380,6 +381,7 @@ Status Lake::Init(const OpContext& ctx, store::ObjectStore& store, bool single_w
 Result<std::unique_ptr<Lake>> Lake::Open(const OpContext& ctx,
                                          std::shared_ptr<store::ObjectStore> store,
                                          LakeOptions options) {
+  options.transfers_max = options.transfers == 0 ? plan::kConnectionsMax : options.transfers;
   VARVE_TRY(options.transfers, transfer::Connections({.connections = options.transfers}));
   auto reply = store->Get(ctx, store::Key{std::string(format::kDescriptorKey)}, {});
   if (!reply.ok()) {

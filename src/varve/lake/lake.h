@@ -38,8 +38,10 @@ struct Progress {
 };
 
 struct LakeOptions {
-  uint32_t cpu_threads = 0;          // Hashing and encoding; 0: all cores for blocking calls.
-  uint32_t transfers = 0;            // Requests in flight; 0: from VARVE_S3_TARGET_GBPS.
+  uint32_t cpu_threads = 0;  // Hashing and encoding; 0: all cores for blocking calls.
+  uint32_t transfers = 0;    // Requests in flight. 0: from VARVE_S3_TARGET_GBPS, and more where the
+                             // store is so far away that most of them only wait.
+  uint32_t transfers_max = 0;        // Set by Open.
   uint64_t memory_bytes = 1 * kGiB;  // Cap of one save or load beyond the caller's own data.
   bool compress = true;
   // The caller's word that nobody else writes to the lake: needed on a store that does not hold

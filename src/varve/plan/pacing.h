@@ -12,6 +12,34 @@ inline constexpr uint32_t kConnectionsMin = 8, kConnectionsMax = 256;
 // number: the least.
 uint32_t ConnectionsFor(double target_gbps);
 
+// Of the time that requests take, the part in which nothing moves since the answer is still on its
+// way: what more requests beside them could use.
+//
+// The wait that counts is the shortest of lately: what a busy machine adds to it is no
+// reason to ask for more at once. Invariant: 0 <= share() <= kShareMax.
+class WaitShare {
+ public:
+  static constexpr int64_t kWaitNsMin = 2'000'000;  // Below: a neighbour, whose waits cost nothing.
+  static constexpr uint32_t kRequests = 32;         // Of one step; the last two steps count.
+  // Four times as many at most: a store that is slow since it works looks as if it were far.
+  static constexpr double kShareMax = 0.75;
+
+  // `wait_ns`: from the last byte of the request to the first of the answer.
+  void Finished(int64_t wait_ns, int64_t whole_ns);
+  double share() const { return share_; }
+
+ private:
+  struct Step {
+    int64_t least_wait_ns = INT64_MAX, whole_ns = 0;
+    uint32_t requests = 0;
+  };
+  Step last_, now_;
+  double share_ = 0;
+};
+
+// How many requests to have in flight so that `moving` of them move bytes (Little's law).
+uint32_t ConnectionsBeside(uint32_t moving, double wait_share);
+
 // Additive increase, multiplicative decrease: what a store that says SlowDown leaves in flight.
 //
 // A burst of refusals is one sign, not many: those that began before the last cut change nothing.

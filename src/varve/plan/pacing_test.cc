@@ -90,5 +90,33 @@ TEST(RetryBudget, AStormOfAQuarterIsBorneForEver) {
   EXPECT_LT(attempts, kRequests * 3 / 2);
 }
 
+TEST(WaitShare, OnlyTheWaitThatNobodyCausesCounts) {
+  constexpr int64_t kMs = 1'000'000;
+  WaitShare near;  // A busy machine: waits of up to 40 ms, and none for the store's sake.
+  for (int64_t i = 0; i < 200; ++i) near.Finished(i % 20 * 2 * kMs, 100 * kMs);
+  EXPECT_EQ(near.share(), 0);
+  WaitShare far;
+  EXPECT_EQ(far.share(), 0) << "nothing is known yet";
+  for (int64_t i = 0; i < 200; ++i) far.Finished((20 + i % 20) * kMs, 80 * kMs);
+  EXPECT_NEAR(far.share(), 0.25, 0.001);
+  for (int64_t i = 0; i < 64; ++i) far.Finished(0, 80 * kMs);
+  EXPECT_EQ(far.share(), 0) << "it came nearer";
+  WaitShare small;
+  for (int64_t i = 0; i < 200; ++i) small.Finished(20 * kMs, 20 * kMs);
+  EXPECT_EQ(small.share(), WaitShare::kShareMax);
+  WaitShare odd;
+  for (int64_t i = 0; i < 200; ++i) odd.Finished(20 * kMs, 0);
+  EXPECT_EQ(odd.share(), 0);
+}
+
+TEST(ConnectionsBeside, AsManyAsLetTheWantedOnesMove) {
+  EXPECT_EQ(ConnectionsBeside(8, 0), 8U);
+  EXPECT_EQ(ConnectionsBeside(8, 0.25), 11U);
+  EXPECT_EQ(ConnectionsBeside(8, 0.5), 16U);
+  EXPECT_EQ(ConnectionsBeside(8, 1), 32U);
+  EXPECT_EQ(ConnectionsBeside(100, 1), kConnectionsMax);
+  EXPECT_EQ(ConnectionsBeside(kConnectionsMax, 0.9), kConnectionsMax);
+}
+
 }  // namespace
 }  // namespace varve::plan

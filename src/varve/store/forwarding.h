@@ -15,6 +15,7 @@ class ForwardingStore : public ObjectStore {
   std::string Endpoint() const override { return inner_->Endpoint(); }
   Features features() const override { return inner_->features(); }
   Placement placement() const override { return inner_->placement(); }
+  double WaitShare() const override { return inner_->WaitShare(); }
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override {
     return inner_->Head(ctx, key);
   }

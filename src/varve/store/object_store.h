@@ -174,6 +174,9 @@ class ObjectStore {
   virtual std::string Endpoint() const { return Describe(); }
   virtual Features features() const = 0;
   virtual Placement placement() const { return {}; }
+  // Of the time that requests took lately, the part in which nothing moved since the store is far
+  // away: 0 to plan::WaitShare::kShareMax.
+  virtual double WaitShare() const { return 0; }
 
   // kNotFound if the key does not exist.
   virtual Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) = 0;

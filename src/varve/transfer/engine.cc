@@ -43,10 +43,12 @@ Result<uint32_t> Connections(const EngineOptions& options) {
 Engine::Engine(std::shared_ptr<store::ObjectStore> store, EngineOptions options)
     : store_(std::move(store)),
       request_bytes_(store_->features().buffered_bytes),
+      connections_(std::clamp(options.connections, 1U, plan::kConnectionsMax)),
+      connections_max_(std::clamp(options.connections_max, connections_, plan::kConnectionsMax)),
       memory_(ForTickets(options.memory_bytes)),
       buffers_(std::min(kIdleBufferBytesMax, memory_.limit_bytes())),
       pool_({.name = "varve-transfer",
-             .threads = std::clamp(options.connections, 1U, plan::kConnectionsMax),
+             .threads = connections_,
              .queue_max = kQueueMax,
              .background = false}) {}
 
@@ -59,7 +61,15 @@ void Engine::Stop(StopHow how) {
 
 Status Engine::ForEach(const OpContext& ctx, size_t n,
                        const std::function<Status(size_t index)>& fn) {
-  return ParallelFor(ctx, pool_, n, connections(), fn);
+  return ParallelFor(ctx, pool_, n, [this] { return InFlight(); }, fn);
+}
+
+uint32_t Engine::InFlight() {
+  if (connections_max_ == connections_) return connections_;
+  const uint32_t wanted =
+      std::min(connections_max_, plan::ConnectionsBeside(connections_, store_->WaitShare()));
+  pool_.Grow(wanted);
+  return wanted;
 }
 
 Result<MemoryBudget::Ticket> Engine::Reserve(const OpContext& ctx, uint64_t bytes) {
@@ -69,6 +79,7 @@ Result<MemoryBudget::Ticket> Engine::Reserve(const OpContext& ctx, uint64_t byte
 
 Result<store::ObjectInfo> Engine::Put(const OpContext& ctx, const store::Key& key, ByteView body) {
   const LinkedContext linked(ctx, stopping_);
+  InFlight();
   return store_->PutNew(linked.ctx(), key, body);
 }
 

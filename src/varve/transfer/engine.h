@@ -1,12 +1,14 @@
 // The workers, memory and buffers that all transfers of one open lake share.
 //
 // A worker moves one object or range at a time, so workers are connections; their number follows
-// from the bandwidth that is wanted. Back-pressure is a queue of named length and a ticket taken
+// from the bandwidth that is wanted, and grows with the part of their time in which they only wait
+// for a store that is far away. Back-pressure is a queue of named length and a ticket taken
 // before a buffer: nothing is scheduled that has no memory, and what the store itself buffers per
 // request counts too.
-// Invariant: tickets never exceed memory_bytes. Nothing that runs in a worker waits for another
-// worker. Threads: any. Fork: a child is refused (kUnsupported). Cancel: reaches the socket; reads
-// leave unspecified bytes in their places, puts may or may not have landed.
+// Invariant: tickets, and what they do not count, never exceed memory_bytes. Nothing that runs in a
+// worker waits for another worker. Threads: any. Fork: a child is refused (kUnsupported). Cancel:
+// reaches the socket; reads leave unspecified bytes in their places, puts may or may not have
+// landed.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +25,9 @@
 namespace varve::transfer {
 
 struct EngineOptions {
-  uint32_t connections = 0;  // Requests in flight. 0: from target_gbps.
-  double target_gbps = 0;    // 0: VARVE_S3_TARGET_GBPS, and the least without that.
+  uint32_t connections = 0;      // Requests that move bytes at once. 0: from target_gbps.
+  uint32_t connections_max = 0;  // In flight at most, with those that wait. 0: `connections`.
+  double target_gbps = 0;        // 0: VARVE_S3_TARGET_GBPS, and the least without that.
   uint64_t memory_bytes = 1 * kGiB;
 };
 
@@ -56,9 +59,11 @@ class Engine {
   store::ObjectStore& store() { return *store_; }
   BufferPool& buffers() { return buffers_; }
   MemoryBudget& memory() { return memory_; }
-  uint32_t connections() const { return pool_.threads(); }
+  uint32_t connections() const { return connections_; }
+  // How many requests are to be in flight now; as many workers are there.
+  uint32_t InFlight();
 
-  // Runs fn(0..n-1) in the workers, at most connections() at once. See ParallelFor.
+  // Runs fn(0..n-1) in the workers, at most InFlight() at once. See ParallelFor.
   Status ForEach(const OpContext& ctx, size_t n, const std::function<Status(size_t index)>& fn);
 
   // Queues a task for a worker; blocks while the queue is full. kCancelled after Stop.
@@ -82,6 +87,7 @@ class Engine {
  private:
   const std::shared_ptr<store::ObjectStore> store_;
   const uint64_t request_bytes_;  // What the store buffers for one request.
+  const uint32_t connections_, connections_max_;
   MemoryBudget memory_;
   BufferPool buffers_;
   CancelToken stopping_;

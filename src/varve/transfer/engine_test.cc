@@ -112,6 +112,52 @@ TEST(Engine, ReadsAllRangesWithinItsMemoryAndItsNumber) {
   EXPECT_EQ(engine.memory().held_bytes(), 0U);
 }
 
+// Far away, or so it says; a read goes on once so many are under way, or after a while.
+class Far final : public store::ForwardingStore {
+ public:
+  Far(std::shared_ptr<store::ObjectStore> inner, int wanted)
+      : ForwardingStore(std::move(inner)), wanted_(wanted) {}
+  double WaitShare() const override { return 0.6; }
+  Result<store::ObjectInfo> GetRange(const OpContext& ctx, const store::Key& key, uint64_t offset,
+                                     MutableByteView into) override {
+    const int now = ++at_once_;
+    int most = most_.load();
+    while (now > most && !most_.compare_exchange_weak(most, now)) {
+    }
+    for (int i = 0; i < 2000 && most_ < wanted_; ++i) VARVE_CHECK_OK(ctx.SleepMs(1));
+    auto got = ForwardingStore::GetRange(ctx, key, offset, into);
+    --at_once_;
+    return got;
+  }
+  int most() const { return most_; }
+
+ private:
+  const int wanted_;
+  std::atomic<int> at_once_{0}, most_{0};
+};
+
+TEST(Engine, HasMoreInFlightAtAStoreFarAwayIfItMayAndHasTheMemory) {
+  const auto memory = std::make_shared<store::MemoryStore>();
+  ASSERT_TRUE(memory->PutNew(kCtx, store::Key("pack/a"), Content(100'000)).ok());
+  RangeHandlers handlers;
+  handlers.deliver = [](size_t, ByteView) { return OkStatus(); };
+  const auto most = [&](int wanted, EngineOptions options) {
+    const auto far = std::make_shared<Far>(memory, wanted);
+    Engine engine(far, options);
+    EXPECT_TRUE(engine.ReadRanges(kCtx, Ranges(100, 1000), handlers).ok());
+    EXPECT_LE(engine.memory().peak_bytes(), options.memory_bytes);
+    return far->most();
+  };
+  const auto options = [](uint32_t connections_max, uint64_t memory_bytes) {
+    return EngineOptions{
+        .connections = 2, .connections_max = connections_max, .memory_bytes = memory_bytes};
+  };
+  EXPECT_EQ(most(5, options(256, kMiB)), 5);
+  EXPECT_EQ(most(4, options(4, kMiB)), 4) << "no more than it may";
+  EXPECT_EQ(most(2, options(0, kMiB)), 2) << "its number, and no more";
+  EXPECT_EQ(most(3, options(256, 3 * 1000 + 1000)), 3) << "what memory there is for";
+}
+
 TEST(Engine, ReadsIntoTheCallersPlaces) {
   const auto memory = std::make_shared<store::MemoryStore>();
   const Bytes content = Content(10'000);

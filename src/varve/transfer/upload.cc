@@ -165,6 +165,12 @@ Status PartedUpload::SendPart(const OpContext& ctx, uint32_t index) {
     }
     return OkStatus();
   }
+  VARVE_TRY(store::PartReply reply, Part(ctx, index));
+  return Acknowledge(ctx, index, std::move(reply));  // The part's memory is free by now.
+}
+
+Result<store::PartReply> PartedUpload::Part(const OpContext& ctx, uint32_t index) {
+  const uint64_t bytes = plan_.PartBytes(index);
   VARVE_TRY(const MemoryBudget::Ticket ticket, engine_.Reserve(ctx, bytes));
   const BufferPool::Buffer buffer = engine_.buffers().Take(bytes, BufferPool::Touch::kAll);
   VARVE_CHECK_OK(file_->ReadAt(plan_.Offset(index), buffer.view()));
@@ -182,7 +188,7 @@ Status PartedUpload::SendPart(const OpContext& ctx, uint32_t index) {
     const std::lock_guard lock(mutex_);
     NotePart(reply, crc);
   }
-  return Acknowledge(ctx, index, std::move(reply));
+  return reply;
 }
 
 Status PartedUpload::Acknowledge(const OpContext& ctx, uint32_t index, store::PartReply reply) {

@@ -46,7 +46,8 @@ class PartedUpload {
   // What the record and the store agree on; nothing when there is nothing to take up.
   Status TakeUp(const OpContext& ctx);
   void StartRecord();
-  void NotePart(const store::PartReply& reply, uint64_t crc);  // Requires mutex_.
+  void NotePart(const store::PartReply& reply, uint64_t crc);           // Requires mutex_.
+  Result<store::PartReply> Part(const OpContext& ctx, uint32_t index);  // Sent, or sent before.
   Status Acknowledge(const OpContext& ctx, uint32_t index, store::PartReply reply);
   std::string Heading() const;
 

@@ -63,6 +63,7 @@ class Client {
   Error Malformed(const http::Reply& reply, const Call& call, const std::string& what) const;
 
   const S3Config& config() const { return config_; }
+  const http::Transport& transport() const { return transport_; }
   bool quoted_if_match() const;
   void LearnQuotedIfMatch();
   bool if_match_known() const;

@@ -28,6 +28,7 @@ class S3Store final : public ObjectStore {
   // server_checksums: an answer has repeated the checksum of a body.
   Features features() const override;
   Placement placement() const override { return PlacementOf(client_.config()); }
+  double WaitShare() const override { return client_.transport().WaitShare(); }
   Result<ObjectInfo> Head(const OpContext& ctx, const Key& key) override;
   Result<GetReply> Get(const OpContext& ctx, const Key& key, const GetOptions& options) override;
   Result<ObjectInfo> GetRange(const OpContext& ctx, const Key& key, uint64_t offset,
