@@ -171,6 +171,14 @@ struct Loop : std::enable_shared_from_this<Loop> {
     const uint32_t most = limit();
     return std::min<size_t>({most == 0 ? 0 : most - 1, n == 0 ? 0 : n - 1, pool.threads()});
   }
+  // One more helper, unless there are so many: workers that ask at once never exceed it together.
+  bool Claim(size_t wanted) {
+    size_t have = helpers;
+    while (have < wanted) {
+      if (helpers.compare_exchange_weak(have, have + 1)) return true;
+    }
+    return false;
+  }
   void Fail(size_t index, Error failure) {
     next = n;
     const std::lock_guard lock(mutex);
@@ -184,9 +192,10 @@ struct Loop : std::enable_shared_from_this<Loop> {
       if (status.ok()) status = fn(index);
       if (!status.ok()) Fail(index, std::move(status).error());
       // From a worker of the pool only where that does not block it.
-      if (next < n && helpers < HelpersWanted() &&
-          pool.TrySubmit([loop = shared_from_this()] { loop->Help(); })) {
-        ++helpers;
+      while (next < n && Claim(HelpersWanted())) {
+        if (pool.TrySubmit([loop = shared_from_this()] { loop->Help(); })) continue;
+        --helpers;
+        break;
       }
     }
   }
@@ -209,7 +218,7 @@ Status ParallelFor(const OpContext& ctx, ThreadPool& pool, size_t n,
                    const std::function<Status(size_t index)>& fn) {
   const auto loop = std::make_shared<Loop>(ctx, pool, n, limit, fn);
   // The caller is one of the workers, so that progress never depends on a free pool thread.
-  for (const size_t wanted = loop->HelpersWanted(); loop->helpers < wanted; ++loop->helpers) {
+  for (const size_t wanted = loop->HelpersWanted(); loop->Claim(wanted);) {
     Status submitted = pool.Submit([loop] { loop->Help(); });
     if (submitted.ok()) continue;
     loop->Fail(SIZE_MAX, std::move(submitted).error());

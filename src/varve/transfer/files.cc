@@ -71,20 +71,20 @@ Status SendWhole(const OpContext& ctx, Engine& engine, const FileUpload& file, u
 
 // The parts of up to `group` files at a time, each file's in turn. Workers that write to one file
 // wait for each other in the kernel, and those that send parts of one for the beginning of its
-// upload, so they had better work on several.
+// upload, so they had better work on several. Files join a few at a time, as they end later: a
+// beginning and an end move no bytes, and all at once would leave the link idle.
 std::vector<Item> InTurn(const std::vector<plan::PartPlan>& plans, size_t group) {
-  std::vector<Item> items;
-  for (size_t first = 0; first < plans.size(); first += group) {
-    const size_t last = std::min(plans.size(), first + group);
-    bool more = true;
-    for (uint32_t part = 0; more; ++part) {
-      more = false;
-      for (size_t file = first; file < last; ++file) {
-        if (part >= plans[file].count) continue;
-        items.push_back({file, part});
-        more = true;
-      }
+  std::vector<Item> items, open;
+  for (size_t next = 0; next < plans.size() || !open.empty();) {
+    for (size_t room = group; room > 0 && open.size() < group && next < plans.size();) {
+      room -= std::clamp<size_t>(plans[next].count, 1, room);
+      open.push_back({next++, 0});
     }
+    for (Item& item : open) {
+      if (item.part < plans[item.file].count) items.push_back(item);
+      ++item.part;
+    }
+    std::erase_if(open, [&](const Item& item) { return item.part >= plans[item.file].count; });
   }
   return items;
 }
