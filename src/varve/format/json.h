@@ -1,5 +1,5 @@
 // Reading small JSON control objects whose every byte may be hostile, and writing them.
-// Private to format/. Depth is checked before parsing, since a parser recurses.
+// Private to format/. Depth is limited, since a parser recurses.
 #pragma once
 
 #include <charconv>

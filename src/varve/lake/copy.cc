@@ -1,6 +1,7 @@
 // From one lake to another: the logical half of a commit unchanged, so its id stays; the chunks as
 // they are stored, checked on the way.
 #include <algorithm>
+#include <map>
 
 #include "varve/base/planted.h"
 #include "varve/format/names.h"
@@ -103,17 +104,26 @@ Result<std::vector<format::VersionEntry>> LiveVersions(const OpContext& ctx, Cor
   return live;
 }
 
+// The newest live version of each commit.
+Result<std::map<hash::Digest, uint64_t>> LiveByCommit(const OpContext& ctx, Core& core,
+                                                      const format::Head& head) {
+  VARVE_TRY(const auto live, LiveVersions(ctx, core, head));  // Newest first.
+  std::map<hash::Digest, uint64_t> numbers;
+  for (const format::VersionEntry& entry : live)
+    numbers.try_emplace(entry.commit_id, entry.version);
+  return numbers;
+}
+
 // Labels of the versions that are there by now. Returns how many were set; nothing new is no
 // request.
 Result<uint64_t> CopyLabels(const OpContext& ctx, Core& destination, const format::Head& source,
                             const std::vector<format::VersionEntry>& wanted) {
   VARVE_TRY(const HeadSnapshot snapshot, ResolveHead(ctx, destination, source.name));
-  VARVE_TRY(const auto present, LiveVersions(ctx, destination, snapshot.head));
+  VARVE_TRY(const auto present, LiveByCommit(ctx, destination, snapshot.head));
   std::map<uint64_t, uint64_t> copies;
   for (const format::VersionEntry& entry : wanted) {
-    for (const format::VersionEntry& each : present) {
-      if (each.commit_id == entry.commit_id) copies.try_emplace(entry.version, each.version);
-    }
+    const auto copy = present.find(entry.commit_id);
+    if (copy != present.end()) copies.emplace(entry.version, copy->second);
   }
   format::Head edited = snapshot.head;
   uint64_t set = CarryLabels(source, copies, edited);
@@ -148,10 +158,10 @@ Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_pt
     std::reverse(wanted.begin(), wanted.end());
     head = std::move(snapshot.head);
   }
-  std::vector<format::VersionEntry> present;
+  std::map<hash::Digest, uint64_t> present;
   auto there = destination->heads.Read(ctx, parsed.name);
   if (there.ok()) {
-    VARVE_TRY(present, LiveVersions(ctx, *destination, there->head));
+    VARVE_TRY(present, LiveByCommit(ctx, *destination, there->head));
   } else if (there.error().code() != ErrorCode::kNotFound) {
     return std::move(there).error();
   }
@@ -159,10 +169,7 @@ Result<Lake::CopyReport> CopyVersions(const OpContext& ctx, const std::shared_pt
   Progress progress;
   for (const format::VersionEntry& entry : wanted) progress.bytes_total += entry.logical_bytes;
   for (const format::VersionEntry& entry : wanted) {
-    const bool held = std::any_of(present.begin(), present.end(), [&](const auto& each) {
-      return each.commit_id == entry.commit_id;
-    });
-    if (held && !PLANTED(41)) {
+    if (present.contains(entry.commit_id) && !PLANTED(41)) {
       ++report.versions_skipped;
     } else {
       auto sent = CopyFollowing(ctx, *source, *destination, parsed.name, entry);
